@@ -1,0 +1,120 @@
+"""Which integration belongs to a site: looked up, checked on our side, never guessed."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from agent.backend.contract import INTEGRATION_ID_PATTERN, PAGES_LIMIT, PLATFORM
+from agent.errors import ContractBroken, IntegrationAmbiguous, IntegrationNotFound
+from agent.strictjson import BadJson
+from agent.transport import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the documents of one site go, as configured."""
+
+    site_id: str | None
+    integration_id: str | None
+
+
+async def find_integration(
+    get: Callable[[str], Awaitable[Answer]], target: Target, *, listing_url: str
+) -> str:
+    """The id of the one WordPress integration of this site.
+
+    The listing is a bare list, a page, or an envelope around either. Only the query of a page's
+    `next` is used, on the configured address: it is built from whatever Host the last proxy saw.
+    Raises IntegrationNotFound, IntegrationAmbiguous or ContractBroken.
+    """
+    query = urlencode({"site": target.site_id or "", "platform": PLATFORM})
+    found: list[str] = []
+    seen: set[str] = set()
+    while query not in seen:
+        seen.add(query)
+        if len(seen) > PAGES_LIMIT:
+            raise _endless()
+        rows, following = _page(await get(f"{listing_url}?{query}"))
+        found += [_id_of(row) for row in rows if _is_ours(row, target)]
+        if not following:
+            return _the_only(sorted(set(found)), target)
+        query = urlsplit(following).query
+    raise _endless()
+
+
+def _page(answer: Answer) -> tuple[list[Any], str | None]:
+    """(rows, the address of the next page or None), whichever of the three shapes it has."""
+    try:
+        body = answer.json()
+    except BadJson:
+        raise ContractBroken(
+            "the backend answered the look-up of integrations with something that is no JSON",
+            reason="be_not_api",
+            hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
+            exit_code=78,
+        ) from None
+    if isinstance(body, dict) and "data" in body:
+        body = body["data"]
+    match body:
+        case list():
+            return body, None
+        case {"results": list(rows), **rest}:
+            following = rest.get("next")
+            return rows, following if isinstance(following, str) else None
+        case _:
+            raise _contract("the backend's list of integrations has an unknown shape")
+
+
+def _is_ours(row: Any, target: Target) -> bool:
+    """Whether a row is this site's on WordPress; a backend that ignores the filter shows others too."""
+    if not isinstance(row, dict):
+        raise _contract("the backend's list of integrations holds something that is none")
+    platform = row.get("platform", PLATFORM)
+    sites = {str(value) for value in _site_ids(row)}
+    return str(platform).lower() == PLATFORM and (not sites or target.site_id in sites)
+
+
+def _site_ids(row: dict[str, Any]) -> Iterator[Any]:
+    site = row.get("site")
+    if isinstance(site, dict):
+        yield from (site[key] for key in ("id", "uuid", "slug") if key in site)
+    elif site is not None:
+        yield site
+    if row.get("site_id") is not None:
+        yield row["site_id"]
+
+
+def _id_of(row: dict[str, Any]) -> str:
+    value = row.get("id")
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not re.fullmatch(INTEGRATION_ID_PATTERN, text):
+        raise _contract("the backend's list of integrations holds one without a usable id")
+    return text
+
+
+def _the_only(found: list[str], target: Target) -> str:
+    match found:
+        case [one]:
+            return one
+        case []:
+            raise IntegrationNotFound(
+                f"the backend has no WordPress integration for site {target.site_id}",
+                reason="be_no_integration",
+                hint="Connect the site at the backend, or correct WPSA_BACKEND_SITE_ID.",
+            )
+        case _:
+            raise IntegrationAmbiguous(
+                f"the backend has several WordPress integrations for site {target.site_id}: {', '.join(found[:10])}",
+                reason="be_ambiguous",
+                hint="Say which by WPSA_BACKEND_INTEGRATION_ID (or integration_id of the site).",
+            )
+
+
+def _endless() -> ContractBroken:
+    return _contract(f"the backend's list of integrations has no end ({PAGES_LIMIT} pages)", reason="be_page_cap")
+
+
+def _contract(message: str, *, reason: str = "be_contract") -> ContractBroken:
+    return ContractBroken(message, reason=reason, hint="Show it to the backend's owner.")

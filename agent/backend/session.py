@@ -1,0 +1,172 @@
+"""Who we are to the backend: an API key, or an e-mail and password that earn short-lived tokens."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import httpx
+
+from agent.backend.contract import Paths
+from agent.errors import BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
+from agent.strictjson import BadJson
+from agent.transport import Answer, Transport
+
+KEY_HINT = "Make a new API key at the backend, and set WPSA_BACKEND_API_KEY."
+LOGIN_HINT = "Check WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD by signing in at the backend with them."
+
+
+class Bearer(httpx.Auth):
+    """A token bound to one origin: a request to any other goes without it, whoever asked for it."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self._origin = _origin(httpx.URL(base_url))
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        if _origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+class Session(Protocol):
+    """Where tokens come from."""
+
+    hint: str
+    """What to do when the backend refuses us."""
+
+    async def token(self, http: Transport) -> str: ...
+
+    async def renewed(self, http: Transport, refused: str) -> str | None:
+        """Another token in place of the refused one; None when there can be none."""
+        ...
+
+
+class ApiKey:
+    """A static bearer: what is refused stays refused."""
+
+    hint = KEY_HINT
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    async def token(self, http: Transport) -> str:
+        return self._key
+
+    async def renewed(self, http: Transport, refused: str) -> str | None:
+        return None
+
+
+class Login:
+    """E-mail and password. Tokens stay in memory; however many requests find theirs expired, one renews it."""
+
+    hint = LOGIN_HINT
+
+    def __init__(
+        self, base_url: str, *, email: str, password: str, paths: Paths, learned: Callable[[str], None]
+    ) -> None:
+        self._base = base_url
+        self._email = email
+        self._password = password
+        self._paths = paths
+        self._learned = learned
+        self._access: str | None = None
+        self._refresh: str | None = None
+        self._renewing = asyncio.Lock()
+
+    async def token(self, http: Transport) -> str:
+        async with self._renewing:
+            return self._access or await self._log_in(http)
+
+    async def renewed(self, http: Transport, refused: str) -> str | None:
+        async with self._renewing:
+            if self._access not in (None, refused):
+                return self._access  # another request was faster
+            return await self._refreshed(http) or await self._log_in(http)
+
+    async def _refreshed(self, http: Transport) -> str | None:
+        """A refused refresh is no error: the login that follows is the answer to it."""
+        if self._refresh is None:
+            return None
+        answer = await self._post(http, self._paths.refresh, {"refresh": self._refresh})
+        if answer.status != 200:
+            self._refresh = None
+            return None
+        return self._keep(answer)
+
+    async def _log_in(self, http: Transport) -> str:
+        answer = await self._post(http, self._paths.login, {"email": self._email, "password": self._password})
+        _refuse_login(answer)
+        return self._keep(answer)
+
+    async def _post(self, http: Transport, path: str, body: dict[str, str]) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        return await http.fetch("POST", f"{self._base}{path}", headers=headers, content=json.dumps(body).encode())
+
+    def _keep(self, answer: Answer) -> str:
+        tokens = _tokens_in(answer)
+        for token in tokens.values():
+            self._learned(token)
+        self._access = tokens["access"]
+        # A refresh without rotation answers with an access token alone.
+        self._refresh = tokens.get("refresh", self._refresh)
+        return self._access
+
+
+def is_expiry(answer: Answer) -> bool:
+    """401, or a 403 that says what a 401 should: some frameworks turn the one into the other."""
+    if answer.status == 403:
+        return any(sign in answer.body for sign in (b"token_not_valid", b"not_authenticated", b"were not provided"))
+    return answer.status == 401
+
+
+def _refuse_login(answer: Answer) -> None:
+    said = f"(HTTP {answer.status})"
+    match answer.status:
+        case 200 | 201:
+            return
+        case 429:
+            raise BackendThrottled(
+                f"the backend asks for fewer logins {said}",
+                reason="be_login_limited",
+                hint="Wait; it is tried again by itself.",
+                retry_after_seconds=answer.retry_after_seconds,
+            )
+        case 400 | 401 | 403:
+            raise CredentialsRefused(f"the backend refused the login {said}", reason="be_credentials", hint=LOGIN_HINT)
+        case status if status >= 500:
+            raise BackendUnreachable(
+                f"the backend cannot log anybody in at the moment {said}",
+                reason="be_5xx",
+                hint="See the backend's own log; it is tried again by itself.",
+            )
+        case _:
+            raise ContractBroken(
+                f"the backend has no login at the usual place {said}",
+                reason="be_not_api",
+                hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
+                exit_code=78,
+            )
+
+
+def _tokens_in(answer: Answer) -> dict[str, str]:
+    """{"access"[, "refresh"]}, bare or inside an envelope."""
+    try:
+        body = answer.json()
+    except BadJson:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("data"), dict):
+        body = body["data"]
+    tokens = {key: body.get(key) for key in ("access", "refresh")} if isinstance(body, dict) else {}
+    usable = {key: token for key, token in tokens.items() if isinstance(token, str) and token}
+    if "access" not in usable:
+        raise ContractBroken(
+            "the backend's login answered without an access token",
+            reason="be_contract",
+            hint="Show the backend's owner: login and refresh have to answer with “access”.",
+        )
+    return usable
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -1,0 +1,54 @@
+"""A body of bounded size: identity or one layer of gzip, never more bytes than allowed."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import httpx
+
+_PIECE_BYTES = 64 * 1024
+
+
+class BodyRefused(Exception):
+    """The body is larger, or packed in another way, than we accept; `reason` names the catalogue's row."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+async def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
+    """The decoded body. Raw bytes are read and unpacked here in small pieces, because a megabyte
+    of gzip may be a gigabyte of text, and httpx would make it one string before anyone could look.
+    """
+    declared = response.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:18]) > limit_bytes:
+        raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
+    unpack = _unpacker(response.headers.get("content-encoding", ""))
+    body = bytearray()
+    async for piece in response.aiter_raw(_PIECE_BYTES):
+        for part in unpack(piece):
+            body += part
+            if len(body) > limit_bytes:
+                raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
+    return bytes(body)
+
+
+def _unpacker(encoding: str) -> Callable[[bytes], Iterable[bytes]]:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return lambda piece: (piece,)
+        case "gzip" | "x-gzip":
+            return partial(_gunzip, zlib.decompressobj(zlib.MAX_WBITS | 16))
+        case _:
+            raise BodyRefused("the answer is compressed in a way that was not asked for", "decode_bomb")
+
+
+def _gunzip(decoder: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
+    try:
+        while piece:
+            part = decoder.decompress(piece, _PIECE_BYTES)
+            piece = decoder.unconsumed_tail
+            yield part
+    except zlib.error:
+        raise BodyRefused("the answer's compression is broken", "decode_bomb") from None

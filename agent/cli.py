@@ -1,0 +1,298 @@
+"""The command `wpsa`: each verb reads the settings, makes one call, prints, and returns a code."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent import __version__, report
+from agent.config import Loaded, load
+from agent.errors import AgentError
+from agent.naming import chosen_sites
+from agent.outcome import exit_code_of
+from agent.redact import Redactor, redactor_of
+from agent.settings import Settings
+
+INTERNAL_ERROR = 70
+
+
+class Context:
+    """What the global flags said; settings are read when a verb first needs them."""
+
+    def __init__(self, config: Path | None, log_level: str | None, log_format: str | None) -> None:
+        self._config = config
+        self._log = {k: v for k, v in (("level", log_level), ("format", log_format)) if v is not None}
+        self.redactor = Redactor()
+
+    def load(self, *, quiet_terminal: bool = False) -> Loaded:
+        """The settings, with logging set up by them; raises ConfigError.
+
+        quiet_terminal   a person reads the result itself: only warnings are logged beside it
+        """
+        from agent.telemetry.logs import configure
+
+        loaded = load({"log": self._log} if self._log else {}, config=self._config)
+        self.redactor = redactor_of(loaded.settings.secrets())
+        log = loaded.settings.log
+        calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
+        configure(level="warning" if calm else log.level, format=log.format, redactor=self.redactor)
+        return loaded
+
+    def settings(self, *, quiet_terminal: bool = False) -> Settings:
+        return self.load(quiet_terminal=quiet_terminal).settings
+
+
+def _verb(function: Callable[..., int | None]) -> Callable[..., None]:
+    """Ends the process with the verb's code; every failure is one line, and one document with --json."""
+
+    @wraps(function)
+    @click.pass_obj
+    def run(context: Context, *args: Any, **kwargs: Any) -> None:
+        try:
+            code = function(context, *args, **kwargs) or 0
+        except AgentError as error:
+            error.message = context.redactor.hide(error.message)
+            if kwargs.get("as_json"):
+                report.print_json(report.error_json(error))
+            else:
+                report.print_error(error)
+            code = error.exit_code
+        except BrokenPipeError:
+            # Whoever read our output has left; the rest has no reader.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        sys.exit(code)
+
+    return run
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), help="The TOML file with the settings.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["auto", "json", "console"]))
+@click.version_option(__version__, prog_name="wpsa", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, log_level: str | None, log_format: str | None) -> None:
+    """Tell a backend what WordPress sites contain, read from outside."""
+    context.obj = Context(config, log_level, log_format)
+
+
+@cli.command()
+@click.argument("site", metavar="SITE|URL")
+@json_flag
+@_verb
+def show(context: Context, site: str, as_json: bool) -> None:
+    """Read a site and print its structure; push nothing, store nothing.
+
+    Example: wpsa show https://example.com --json
+    """
+    from agent.look import look_at
+
+    settings = context.settings(quiet_terminal=True)
+    [chosen] = chosen_sites(settings, [site])
+    structure = asyncio.run(look_at(settings, chosen))
+    if as_json:
+        report.print_json(report.structure_json(structure))
+    else:
+        report.print_structure(structure)
+
+
+@cli.command()
+@click.argument("sites", nargs=-1, metavar="[SITE|URL]...")
+@json_flag
+@_verb
+def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
+    """Read sites and push their structures now; without a name, all configured ones.
+
+    Example: wpsa sync shop
+    """
+    from agent.oneshot import sync_now
+
+    settings = context.settings(quiet_terminal=True)
+    outcomes = asyncio.run(sync_now(settings, chosen_sites(settings, sites), redactor=context.redactor))
+    code = exit_code_of(outcomes)
+    if as_json:
+        report.print_json({"exit_code": code, "sites": [report.outcome_json(outcome) for outcome in outcomes]})
+    else:
+        report.print_outcomes(outcomes)
+    return code
+
+
+@cli.command()
+@_verb
+def run(context: Context) -> None:
+    """The daemon: pushes when a site is new, then daily, until it is stopped."""
+    from agent import daemon
+
+    settings = context.settings()
+    asyncio.run(daemon.run(settings, chosen_sites(settings, ()), redactor=context.redactor))
+    # A name that never resolves would hold the interpreter's exit for minutes; everything is closed by now.
+    _leave(0)
+
+
+@cli.command()
+@click.argument("site", required=False, metavar="[SITE|URL]")
+@json_flag
+@_verb
+def check(context: Context, site: str | None, as_json: bool) -> int:
+    """Diagnose settings, sites, backend and integrations: a line each, ok or a cause with its remedy."""
+    from agent.check import check_all
+
+    settings = context.settings(quiet_terminal=True)
+    sites = chosen_sites(settings, [site] if site else ())
+    findings = asyncio.run(check_all(settings, sites, redactor=context.redactor))
+    if as_json:
+        report.print_json([finding.as_json() for finding in findings])
+    else:
+        report.print_findings(findings)
+    return next((finding.error.exit_code for finding in findings if finding.error), 0)
+
+
+@cli.command()
+@json_flag
+@_verb
+def status(context: Context, as_json: bool) -> None:
+    """Each site's last run, next slot, pending delivery and freshness; also beside a running daemon."""
+    from agent.look import standings
+
+    settings = context.settings(quiet_terminal=True)
+    rows = standings(settings)
+    if as_json:
+        report.print_json([row.as_json() for row in rows])
+    else:
+        report.print_standings(rows)
+
+
+@cli.command()
+@click.argument("site", metavar="SITE")
+@json_flag
+@_verb
+def history(context: Context, site: str, as_json: bool) -> None:
+    """The past structures of a site, the newest first."""
+    from agent.look import past_structures
+
+    settings = context.settings(quiet_terminal=True)
+    snapshots = past_structures(settings, site)
+    if as_json:
+        report.print_json([report.snapshot_json(snapshot) for snapshot in snapshots])
+    else:
+        report.print_snapshots(snapshots)
+
+
+@cli.command()
+@click.argument("site", metavar="SITE")
+@click.option("--since", metavar="DATE", help="Compare with the last structure before this day (YYYY-MM-DD).")
+@json_flag
+@_verb
+def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
+    """What changed between a site's last two structures, or since a day."""
+    from agent.look import changes_since
+
+    changes = changes_since(context.settings(quiet_terminal=True), site, since)
+    if as_json:
+        report.print_json(changes.as_json())
+    else:
+        report.print_changes(changes)
+
+
+@cli.group()
+def config() -> None:
+    """Show, begin or describe the settings."""
+
+
+@config.command("show")
+@json_flag
+@_verb
+def config_show(context: Context, as_json: bool) -> None:
+    """The effective settings with the source of each; secrets are masked."""
+    from agent.describe import effective
+
+    rows = effective(context.load(quiet_terminal=True))
+    if as_json:
+        report.print_json([{"option": o, "value": v, "source": s} for o, v, s in rows])
+    else:
+        report.print_rows("option", ("value", "source"), rows)
+
+
+@config.command("init")
+@_verb
+def config_init(context: Context) -> None:
+    """A commented example of the TOML file, on stdout."""
+    from agent.describe import example
+
+    click.echo(example(), nl=False)
+
+
+@config.command("schema")
+@_verb
+def config_schema(context: Context) -> None:
+    """The JSON Schema of the settings."""
+    report.print_json(Settings.model_json_schema())
+
+
+@cli.command()
+@_verb
+def hub(context: Context) -> None:
+    """The hub alone: the backend for those who have none (extra [hub])."""
+    from agent.hubserver import serve_hub
+
+    settings = context.settings()
+    asyncio.run(serve_hub(settings))
+    _leave(0)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="End after the first sync.")
+@_verb
+def demo(context: Context, once: bool) -> int:
+    """A complete working example on this machine: a real WordPress, the agent, the page."""
+    from agent.demo.run import run_demo
+
+    return asyncio.run(run_demo(context.settings(), once=once, redactor=context.redactor))
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """The installed command: our codes for what we expect, 70 for a bug, the signal's own for Ctrl-C."""
+    try:
+        cli.main(prog_name="wpsa", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except Exception as error:  # a bug: one line, and the traceback only where somebody debugs
+        _tell_bug(error)
+        sys.exit(INTERNAL_ERROR)
+
+
+def _tell_bug(error: Exception) -> None:
+    import structlog
+
+    structlog.stdlib.get_logger("agent").debug("bug", exc_info=error)
+    where = _innermost(error)
+    click.echo(
+        f"error: internal error: {type(error).__name__} in {where} — report it, with the output of "
+        "the same command and --log-level debug",
+        err=True,
+    )
+
+
+def _innermost(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"

@@ -1,0 +1,249 @@
+"""Settings from where operators keep them: found, merged, checked as a whole, and traced to their source."""
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from platformdirs import user_config_path
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import InitSettingsSource
+
+from agent.errors import ConfigError
+from agent.settings import Section, Settings, SiteSettings, is_loopback
+
+Nested = dict[str, Any]
+
+SYSTEM_CONFIG = Path("/etc/wpsa/wpsa.toml")
+OTHER_VARIABLES = ("WPSA_CONFIG",)
+"""Named like an option, read elsewhere."""
+OTHER_PREFIXES = ("WPSA_HUB_", "WPSA_DEMO_", "WPSA_REQUIRE_")
+"""Of the hub on its own, the demo and the tests."""
+
+_HINT = "Correct it, then look at the result with: wpsa config show"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    settings: Settings
+    sources: Mapping[str, str]
+    """{`section.key`: `argument`, `environment`, `secret file` or the TOML file}; the rest are defaults."""
+
+
+def load(arguments: Nested, *, config: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """The settings of this process; raises ConfigError that names every problem, and no value."""
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    toml_file = _find_config(config, environ)
+    layers = [
+        ("argument", arguments),
+        ("environment", _from_environment(environ, problems)),
+        ("secret file", _from_secret_files(environ, problems)),
+        (str(toml_file), _from_toml(toml_file, problems)),
+    ]
+    settings = _validated([layer for _, layer in layers], problems)
+    if settings is not None:
+        problems += _contradictions(settings)
+    if problems or settings is None:
+        raise ConfigError("; ".join(problems), reason="config", hint=_HINT)
+    # From the weakest to the strongest, so that the strongest is named last.
+    sources = {".".join(path): source for source, layer in reversed(layers) for path in _leaves(layer)}
+    return Loaded(settings, sources)
+
+
+def _find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """--config, else WPSA_CONFIG, else the user's or the system's; only the named ones must exist."""
+    named = config or (Path(environ["WPSA_CONFIG"]) if environ.get("WPSA_CONFIG") else None)
+    if named:
+        return named
+    return next((path for path in (user_config_path("wpsa") / "wpsa.toml", SYSTEM_CONFIG) if path.is_file()), None)
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Nested:
+    known = {name for name, _, _ in _variables()}
+    for name in sorted(environ):
+        foreign = name in OTHER_VARIABLES or name.startswith(OTHER_PREFIXES) or name.removesuffix("_FILE") in known
+        if name.startswith("WPSA_") and not foreign:
+            problems.append(f"{name} is not a setting")
+    values: Nested = {}
+    for name, (section, key), _ in _variables():
+        if value := environ.get(name, ""):
+            values.setdefault(section, {})[key] = value
+    return values
+
+
+def _from_secret_files(environ: Mapping[str, str], problems: list[str]) -> Nested:
+    values: Nested = {}
+    for name, (section, key), secret in _variables():
+        file = environ.get(f"{name}_FILE", "")
+        if not file:
+            continue
+        if not secret:
+            problems.append(f"{name}_FILE is not a setting: {name} is no secret")
+        elif environ.get(name):
+            problems.append(f"{name} and {name}_FILE are both set: keep one")
+        else:
+            values.setdefault(section, {})[key] = _read_secret(Path(file), f"{name}_FILE", problems)
+    return values
+
+
+def _read_secret(file: Path, name: str, problems: list[str]) -> str:
+    """The file's text without the newline at its end; empty, with a problem, when it cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{name}: the file cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
+        return "unreadable"
+    if not text:
+        problems.append(f"{name}: the file is empty")
+    return text or "unreadable"
+
+
+def _from_toml(file: Path | None, problems: list[str]) -> Nested:
+    if file is None:
+        return {}
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(f"{file}: cannot be read ({error.strerror})")
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # The parser's text names line and column, and none of the file's values.
+        problems.append(f"{file}: is not TOML ({str(error).splitlines()[0]})")
+        return {}
+    for section in [values.get("site"), values.get("backend"), *_tables(values.get("sites"))]:
+        _resolve_files(section, file, problems)
+    return values
+
+
+def _tables(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _resolve_files(section: Any, toml_file: Path, problems: list[str]) -> None:
+    """`api_key_file = "key"` becomes `api_key`; relative paths start at the TOML file's folder."""
+    if not isinstance(section, dict):
+        return
+    for key in [key for key in section if key.endswith("_file")]:
+        secret, file = key.removesuffix("_file"), section.pop(key)
+        if secret in section or not isinstance(file, str):
+            problems.append(f"{toml_file}: {secret} and {key} are both set, or {key} is no path: keep one")
+        else:
+            section[secret] = _read_secret(toml_file.parent / file, key, problems)
+
+
+def _variables() -> Iterator[tuple[str, tuple[str, str], bool]]:
+    """(WPSA_SECTION_KEY, (section, key), is a secret) of every option that the environment may set."""
+    for section, field in Settings.model_fields.items():
+        model = _section_in(field.annotation)
+        if model is None:
+            continue
+        for key, option in model.model_fields.items():
+            if not _holds_sections(option.annotation):
+                secret = SecretStr in _parts_of(option.annotation)
+                yield f"WPSA_{section}_{key}".upper(), (section, key), secret
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section behind `Section` or `Section | None`; a list of sections is no matter of the environment."""
+    if get_origin(annotation) is tuple:
+        return None
+    kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+    return next((kind for kind in kinds if issubclass(kind, Section)), None)
+
+
+def _holds_sections(annotation: Any) -> bool:
+    return any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in _parts_of(annotation))
+
+
+def _parts_of(annotation: Any) -> list[Any]:
+    return [annotation, *(part for kind in get_args(annotation) for part in _parts_of(kind))]
+
+
+def _leaves(layer: Nested, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in layer.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def _validated(layers: list[Nested], problems: list[str]) -> Settings | None:
+    """The settings that the layers make together, the first layer ruling; None, with the problems, when wrong."""
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, **_: Any) -> Any:  # type: ignore[override]
+            return tuple(InitSettingsSource(settings_cls, layer) for layer in layers)
+
+    try:
+        return Layered()
+    except ValidationError as error:
+        problems += [
+            f"{_option(one['loc'])} {_said(one)}"
+            for one in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        return None
+
+
+def _option(location: tuple[int | str, ...]) -> str:
+    """`WPSA_BACKEND_URL` for ("backend", "url"); `[[sites]] 2: url` for ("sites", 1, "url")."""
+    match location:
+        case ("sites", int(index), *rest):
+            return f"[[sites]] {index + 1}: {'.'.join(map(str, rest))}"
+        case (str(section), str(key)):
+            return f"WPSA_{section}_{key}".upper()
+        case _:
+            return ".".join(map(str, location))
+
+
+def _said(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is not a setting"
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return text if problem["type"] == "value_error" else f"is wrong: {text[:1].lower()}{text[1:]}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What each option allows by itself and all of them together do not."""
+    for site in settings.all_sites:
+        yield from _about_login(site)
+    yield from _about_backend(settings)
+    for what, times in (
+        ("name", Counter(site.called for site in settings.all_sites)),
+        ("address", Counter(site.url for site in settings.all_sites)),
+    ):
+        yield from (f"two sites have the {what} {value}" for value, count in times.items() if count > 1)
+
+
+def _about_login(site: SiteSettings) -> Iterator[str]:
+    if bool(site.username) != bool(site.application_password):
+        yield f"site {site.called}: username and application_password go together"
+    if site.application_password and _is_exposed(site.url) and not site.allow_insecure_http:
+        yield f"site {site.called}: a login over plain http can be read on the way; use https, or set allow_insecure_http"
+
+
+def _about_backend(settings: Settings) -> Iterator[str]:
+    backend = settings.backend
+    if bool(backend.email) != bool(backend.password):
+        yield "WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD go together"
+    if backend.url is None:
+        if backend.api_key or backend.email:
+            yield "WPSA_BACKEND_URL is missing beside its credentials"
+        return
+    if not (backend.api_key or backend.email):
+        yield "WPSA_BACKEND_API_KEY (or WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD) is missing beside WPSA_BACKEND_URL"
+    if _is_exposed(backend.url) and not backend.allow_insecure_http:
+        yield "WPSA_BACKEND_URL: credentials over plain http can be read on the way; use https, or set allow_insecure_http"
+    if len(settings.all_sites) > 1 and (backend.site_id or backend.integration_id):
+        yield "WPSA_BACKEND_SITE_ID and WPSA_BACKEND_INTEGRATION_ID are for one site: name them per [[sites]]"
+    for site in settings.all_sites:
+        if not (site.site_id or site.integration_id or backend.site_id or backend.integration_id):
+            yield f"site {site.called}: its site_id at the backend is missing (WPSA_BACKEND_SITE_ID)"
+
+
+def _is_exposed(url: str) -> bool:
+    return url.startswith("http://") and not is_loopback(url)

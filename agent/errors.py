@@ -1,0 +1,165 @@
+"""Every failure that we expect, ordered by what its reader has to do.
+
+AgentError
+├── ConfigError                      78  a setting makes no sense
+├── UsageError                        2  no such site, no such flag
+├── SiteError                            the WordPress side
+│   ├── SiteUnreachable   transient  69  DNS, connect, TLS, deadline, 5xx
+│   ├── SiteThrottled     transient  69  429, or 503 with Retry-After
+│   ├── LoginRefused                 77  the login was refused, or never arrived
+│   ├── RestClosed                   77  the REST API exists and is closed to us
+│   ├── RestApiNotFound              65  no REST root: permalinks, a plugin, not a WordPress
+│   ├── WrongSite                    65  the address answers as another site
+│   ├── SiteMoved                    78  the address redirects to another host
+│   └── AnswerNotUnderstood          65  HTML for JSON, wrong shape, too large
+├── BackendError                         the backend side; the document stays owed
+│   ├── BackendUnreachable transient 75  69 where nothing is owed
+│   ├── BackendThrottled   transient 75
+│   ├── CredentialsRefused           77
+│   ├── IntegrationNotFound          69
+│   ├── IntegrationAmbiguous         78
+│   ├── DeliveryRejected             65  carries the backend's own reason, short
+│   └── ContractBroken               76  a success that is none, a redirect, a wrong shape
+└── StateError
+    ├── StateUnwritable              73  cannot be created, or owned by another process
+    ├── StateFailed                  74  disk full, I/O error
+    ├── StateBusy         transient  74  SQLite stays locked
+    └── StateTooNew                  78  written by a newer version; left untouched
+
+`transient` may pass by itself; everything else fails the same way with the same input.
+A bug is none of these and exits with 70.
+"""
+
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """One expected failure: what happened to what, why, and what to do next.
+
+    message              what happened, to what, where; no secret, no body
+    reason               a word from a closed list, for logs and metrics
+    hint                 the one thing to do next, an imperative sentence
+    retry_after_seconds  how long the other side asked us to wait, when it did
+    exit_code            where one case calls for another code than its class
+    """
+
+    transient: ClassVar[bool] = False
+    exit_code: int = 70
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        hint: str,
+        retry_after_seconds: float | None = None,
+        exit_code: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        if exit_code is not None:
+            self.exit_code = exit_code
+        self.message = message
+        self.reason = reason
+        self.hint = hint
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConfigError(AgentError):
+    exit_code = 78
+
+
+class UsageError(AgentError):
+    exit_code = 2
+
+
+class SiteError(AgentError):
+    exit_code = 65
+
+
+class SiteUnreachable(SiteError):
+    transient = True
+    exit_code = 69
+
+
+class SiteThrottled(SiteError):
+    transient = True
+    exit_code = 69
+
+
+class LoginRefused(SiteError):
+    exit_code = 77
+
+
+class RestClosed(SiteError):
+    exit_code = 77
+
+
+class RestApiNotFound(SiteError):
+    exit_code = 65
+
+
+class WrongSite(SiteError):
+    exit_code = 65
+
+
+class SiteMoved(SiteError):
+    exit_code = 78
+
+
+class AnswerNotUnderstood(SiteError):
+    exit_code = 65
+
+
+class BackendError(AgentError):
+    exit_code = 76
+
+
+class BackendUnreachable(BackendError):
+    transient = True
+    exit_code = 75
+
+
+class BackendThrottled(BackendError):
+    transient = True
+    exit_code = 75
+
+
+class CredentialsRefused(BackendError):
+    exit_code = 77
+
+
+class IntegrationNotFound(BackendError):
+    exit_code = 69
+
+
+class IntegrationAmbiguous(BackendError):
+    exit_code = 78
+
+
+class DeliveryRejected(BackendError):
+    exit_code = 65
+
+
+class ContractBroken(BackendError):
+    exit_code = 76
+
+
+class StateError(AgentError):
+    exit_code = 74
+
+
+class StateUnwritable(StateError):
+    exit_code = 73
+
+
+class StateFailed(StateError):
+    exit_code = 74
+
+
+class StateBusy(StateError):
+    transient = True
+    exit_code = 74
+
+
+class StateTooNew(StateError):
+    exit_code = 78

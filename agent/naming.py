@@ -1,0 +1,42 @@
+"""Which sites a command means: by name, by address, or all configured ones."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from agent.errors import ConfigError, UsageError
+from agent.settings import Settings, SiteSettings
+
+
+def chosen_sites(settings: Settings, named: Sequence[str]) -> list[SiteSettings]:
+    """The sites that were named, each once; raises UsageError or ConfigError."""
+    if named:
+        return list({site.called: site for site in (_named(settings, name) for name in named)}.values())
+    if settings.all_sites:
+        return list(settings.all_sites)
+    raise ConfigError(
+        "no site is configured",
+        reason="config",
+        hint="Set WPSA_SITE_URL, or write [[sites]] into a file that `wpsa config init` begins.",
+    )
+
+
+def _named(settings: Settings, name: str) -> SiteSettings:
+    """A configured site by its name or address; any other address is a site of its own."""
+    for site in settings.all_sites:
+        if name in (site.called, site.name) or name.rstrip("/") == site.url:
+            return site
+    if "://" not in name:
+        known = ", ".join(site.called for site in settings.all_sites[:10]) or "none"
+        raise UsageError(
+            f"no site is called {name!r} (configured: {known})",
+            reason="usage",
+            hint="Give a configured name, or an address that begins with https://",
+        )
+    try:
+        return SiteSettings(url=name)
+    except ValidationError as error:
+        said = error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"the address {said}", reason="usage", hint="Give the site's whole public address."
+        ) from None

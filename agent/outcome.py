@@ -1,0 +1,47 @@
+"""How one run ended: the one value that the log line, the report and the exit code are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.errors import AgentError
+from agent.state.records import Receipt, Result
+from agent.structure.diff import Changes
+from agent.structure.model import Structure
+
+PARTIAL = 3
+INTERNAL = 70
+PENDING = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run ended."""
+
+    site: str
+    result: Result
+    duration_seconds: float
+    error: AgentError | None = None
+    structure: Structure | None = field(default=None, repr=False)
+    receipt: Receipt | None = None
+    changes: Changes = Changes()
+
+
+def exit_code_of(outcomes: Sequence[Outcome]) -> int:
+    """One site: its own code. Several: 0 when all are done, the common code when all failed alike,
+    75 when nothing failed but something is pending, else 3."""
+    codes = {_code(outcome) for outcome in outcomes}
+    if len(codes) <= 1:
+        return codes.pop() if codes else 0
+    return PENDING if codes <= {0, PENDING} else PARTIAL
+
+
+def _code(outcome: Outcome) -> int:
+    match outcome.result:
+        case Result.DELIVERED:
+            return 0
+        case Result.PENDING:
+            return PENDING
+        case Result.HELD | Result.UNREADABLE if outcome.error:
+            return outcome.error.exit_code
+        case _:
+            return INTERNAL

@@ -1,0 +1,219 @@
+"""Values for people and for programs: tables on a terminal, plain text in a pipe, or one JSON document."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent.errors import AgentError
+from agent.outcome import Outcome
+from agent.structure.model import Entry, Family, Structure
+from agent.structure.payload import iso_utc, to_document
+from agent.telemetry.logs import visible
+
+PLAIN_WIDTH = 120
+"""Columns of a table that is piped, where no terminal says how wide it is."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def print_json(value: Any) -> None:
+    """One document, and nothing else, on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def structure_json(structure: Structure) -> dict[str, Any]:
+    """The pushed document plus one key `provenance`, which never travels."""
+    return to_document(structure) | {"provenance": dict(structure.provenance)}
+
+
+def print_structure(structure: Structure) -> None:
+    """One site's structure as two tables, with where the numbers came from."""
+    out = console()
+    provenance = structure.provenance
+    version = structure.wordpress_version
+    out.print(_styled(f"{provenance['title'] or provenance['home']}", "bold"), Text(structure.site_url))
+    known = f"WordPress {version} (by {provenance['wordpress_version']['source']})" if version else "WordPress version unknown"
+    cost = f"{provenance['requests']} requests, {provenance['duration_seconds']:.1f} s"
+    out.print(Text(f"{visible(known)} · {provenance['login']} · {cost}"))
+    for family, title in ((Family.POST_TYPE, "Post types"), (Family.TAXONOMY, "Taxonomies")):
+        out.print()
+        out.print(_entries_table(title, structure.of(family)))
+    for warning in structure.warnings:
+        console(stderr=True).print(_styled(f"warning: {warning}", "yellow"))
+
+
+def _entries_table(title: str, entries: Iterable[Entry]) -> Table:
+    table = _table(title, "slug", "#count", "counted by")
+    for entry in entries:
+        kind, count = entry.content_type, entry.count
+        source = f"{count.source}{' (stale)' if count.stale else ''}"
+        table.add_row(Text(visible(kind.label)), Text(visible(kind.slug)), f"{count.value:,}", source)
+    return table
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """A line for each site."""
+    out = console()
+    for outcome in outcomes:
+        if outcome.error is None:
+            out.print(Text.assemble((f"{outcome.site}: ", "bold"), (_success(outcome), "green")))
+        else:
+            word = {"pending": "delivery pending", "held": "delivery waits for you"}.get(outcome.result, "failed")
+            line = visible(f"{word}: {outcome.error.message}")
+            out.print(Text.assemble((f"{outcome.site}: ", "bold"), (line, "red")))
+            out.print(Text(f"  hint: {visible(outcome.error.hint)}"))
+
+
+def _success(outcome: Outcome) -> str:
+    integration = f" · integration {outcome.receipt.integration_id}" if outcome.receipt else ""
+    if outcome.structure is None:
+        return f"structure synced successfully{integration}"
+    types, taxonomies = (len(outcome.structure.of(family)) for family in (Family.POST_TYPE, Family.TAXONOMY))
+    numbers = f"{_many(types, 'post type')}, {_many(taxonomies, 'taxonomy')}, {_many(outcome.structure.items, 'item')}"
+    return f"structure synced successfully{integration} · {numbers} · {outcome.duration_seconds:.1f} s"
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "site": outcome.site,
+        "result": outcome.result,
+        "integration_id": outcome.receipt.integration_id if outcome.receipt else None,
+        "duration_ms": round(outcome.duration_seconds * 1000),
+        "changes": outcome.changes.as_json(),
+        "structure": structure_json(outcome.structure) if outcome.structure else None,
+        "error": error_json(outcome.error) if outcome.error else None,
+    }
+
+
+def error_json(error: AgentError) -> dict[str, Any]:
+    return {
+        "error": type(error).__name__,
+        "reason": error.reason,
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+
+
+def print_error(error: AgentError) -> None:
+    """One line on stderr: the cause, and the remedy."""
+    line = visible(f"error: {error.message} — {error.hint}")
+    console(stderr=True).print(Text(line, style="red"), soft_wrap=True)
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table; a column whose name begins with # holds numbers."""
+    table = _table(title, *columns)
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console().print(table)
+
+
+def ago(moment: datetime | None, *, now: datetime) -> str:
+    """`3 minutes ago`, `in 2 hours`, `never`."""
+    if moment is None:
+        return "never"
+    seconds = (now - moment).total_seconds()
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if abs(seconds) >= size or unit == "second":
+            text = _many(int(abs(seconds) // size), unit)
+            return f"{text} ago" if seconds >= 0 else f"in {text}"
+    raise AssertionError("a second is the smallest unit")
+
+
+def exact(moment: datetime | None) -> str | None:
+    return iso_utc(moment) if moment else None
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+    return table
+
+
+def _styled(text: str, style: str) -> Text:
+    return Text(visible(text), style=style)
+
+
+def _many(number: int, noun: str) -> str:
+    plural = noun.removesuffix("y") + "ies" if noun.endswith("y") and not noun.endswith("ay") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def print_findings(findings: Sequence[Any]) -> None:
+    """A line for each finding of a check, and the remedy below what is wrong."""
+    out = console()
+    for finding in findings:
+        mark = ("ok    ", "green") if finding.error is None else ("FAILED", "red")
+        out.print(Text.assemble(mark, f"  {visible(finding.subject)} · {finding.what}: {visible(finding.said)}"))
+        if finding.error:
+            out.print(Text(f"        hint: {visible(finding.error.hint)}"))
+
+
+def print_standings(standings: Sequence[Any]) -> None:
+    """How each site stands: freshness, last run, next slot, what waits."""
+    rows = [
+        (
+            one.site,
+            one.freshness,
+            ago(one.delivered_at, now=one.now),
+            (one.last_run.result or "running") if one.last_run else "–",
+            ago(one.next_slot_at, now=one.now),
+            _waiting(one),
+        )
+        for one in standings
+    ]
+    print_rows("site", ("freshness", "last delivered", "last run", "next slot", "pending delivery"), rows)
+    for one in standings:
+        run = one.last_run
+        if run and run.message:
+            console().print(Text(visible(f"{one.site}: {run.message}\n  hint: {run.hint}")))
+
+
+def _waiting(standing: Any) -> str:
+    if standing.owed is None:
+        return "–"
+    tried = f"{_many(standing.owed.failures, 'try')} so far, next {ago(standing.owed.next_at, now=standing.now)}"
+    return f"waits for you ({tried})" if standing.owed.held else f"waiting ({tried})"
+
+
+def snapshot_json(snapshot: Any) -> dict[str, Any]:
+    return {
+        "generation": snapshot.generation,
+        "fetched_at": exact(snapshot.fetched_at),
+        "delivered_at": exact(snapshot.delivered_at),
+        "changes": snapshot.changes,
+        "document": snapshot.document,
+    }
+
+
+def print_snapshots(snapshots: Sequence[Any]) -> None:
+    rows = [
+        (
+            exact(one.fetched_at) or "",
+            exact(one.delivered_at) or "not delivered",
+            str(len(one.document["post_types"])),
+            str(len(one.document["taxonomies"])),
+            "; ".join(one.changes["structure"] + one.changes["counts"]) or "–",
+        )
+        for one in snapshots
+    ]
+    print_rows("read", ("delivered", "#post types", "#taxonomies", "changes"), rows)
+
+
+def print_changes(changes: Any) -> None:
+    """The changes of the structure, then those of counts."""
+    for line in (*changes.structure, *changes.counts) or ("nothing changed",):
+        console().print(Text(visible(line)))

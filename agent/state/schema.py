@@ -1,0 +1,98 @@
+"""The tables, as an ordered list of migrations; each runs once, whole, in one transaction."""
+
+import sqlite3
+from collections.abc import Callable
+
+from agent.errors import StateTooNew
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def m001_first_tables(database: sqlite3.Connection) -> None:
+    for statement in (
+        "CREATE TABLE instance (id TEXT NOT NULL)",
+        # The newest slot in hand of each site: open until read, owed until delivered, then closed.
+        """CREATE TABLE slot (
+            site TEXT PRIMARY KEY,
+            day TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'owed', 'closed')),
+            failures INTEGER NOT NULL DEFAULT 0,
+            next_at TEXT
+        ) STRICT""",
+        # At most one owed document a site: its bytes and key are frozen, so that a retry repeats both.
+        """CREATE TABLE outbox (
+            site TEXT PRIMARY KEY,
+            generation INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            body_sha256 TEXT NOT NULL,
+            idempotency_key TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'held')),
+            failures INTEGER NOT NULL DEFAULT 0,
+            next_at TEXT NOT NULL,
+            owed_at TEXT NOT NULL,
+            reason TEXT,
+            message TEXT,
+            hint TEXT
+        ) STRICT""",
+        """CREATE TABLE run (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            site TEXT NOT NULL,
+            trigger TEXT NOT NULL,
+            started_at TEXT NOT NULL,
+            finished_at TEXT,
+            result TEXT,
+            reason TEXT,
+            message TEXT,
+            hint TEXT,
+            generation INTEGER,
+            integration_id TEXT,
+            provenance TEXT
+        ) STRICT""",
+        "CREATE INDEX run_by_site ON run (site, id)",
+        """CREATE TABLE structure (
+            site TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            digest TEXT NOT NULL,
+            fetched_at TEXT NOT NULL,
+            delivered_at TEXT,
+            document TEXT NOT NULL,
+            changes TEXT NOT NULL,
+            PRIMARY KEY (site, generation)
+        ) STRICT""",
+        """CREATE TABLE last_count (
+            site TEXT NOT NULL,
+            family TEXT NOT NULL,
+            slug TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            learned_at TEXT NOT NULL,
+            PRIMARY KEY (site, family, slug)
+        ) STRICT""",
+        "INSERT INTO instance (id) VALUES (lower(hex(randomblob(16))))",
+    ):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables,)
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the tables up to this version; a crash in between leaves the version before.
+
+    Raises StateTooNew for tables of a newer version, which stay untouched.
+    """
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise StateTooNew(
+            f"the state was written by a newer version (schema {version}, known here up to {len(MIGRATIONS)})",
+            reason="state_newer",
+            hint="Run the newer version again, or name another folder by WPSA_STATE_DIR.",
+        )
+    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            migration(database)
+            database.execute(f"PRAGMA user_version = {number:d}")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")

@@ -1,0 +1,57 @@
+"""What changed between two documents of one site, in words that a site owner reads."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_FAMILIES = (("post_types", "post type"), ("taxonomies", "taxonomy"))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes of the structure, apart from mere changes of counts."""
+
+    structure: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.structure or self.counts)
+
+    def as_json(self) -> dict[str, list[str]]:
+        return {"structure": list(self.structure), "counts": list(self.counts)}
+
+
+@dataclass(slots=True)
+class _Found:
+    structure: list[str] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+
+
+def diff(before: dict[str, Any] | None, after: dict[str, Any]) -> Changes:
+    """The changes from one document to a later one; the first document of a site changes nothing."""
+    if before is None:
+        return Changes()
+    found = _Found()
+    for key, name in (("site_url", "site address"), ("wordpress_version", "WordPress version")):
+        if before.get(key) != after.get(key):
+            found.structure.append(f"{name}: {before.get(key) or 'unknown'} → {after.get(key) or 'unknown'}")
+    for key, family in _FAMILIES:
+        _compare(family, before.get(key, {}), after.get(key, {}), found)
+    return Changes(tuple(found.structure), tuple(found.counts))
+
+
+def _compare(family: str, before: dict[str, Any], after: dict[str, Any], found: _Found) -> None:
+    for slug in sorted(after.keys() - before.keys()):
+        found.structure.append(f"{family} {slug} is new: “{after[slug]['label']}”, {after[slug]['count']}")
+    for slug in sorted(before.keys() - after.keys()):
+        found.structure.append(f"{family} {slug} is no longer visible (was “{before[slug]['label']}”)")
+    for slug in sorted(before.keys() & after.keys()):
+        old, new = before[slug], after[slug]
+        if old["label"] != new["label"]:
+            found.structure.append(f"{family} {slug} is now called “{new['label']}” (was “{old['label']}”)")
+        for setting in ("enabled", "fetch_limit"):
+            if old[setting] != new[setting]:
+                found.structure.append(f"{family} {slug}: {setting} {old[setting]} → {new[setting]}")
+        if old["count"] != new["count"]:
+            found.counts.append(
+                f"{new['label']} ({slug}): {old['count']} → {new['count']} ({new['count'] - old['count']:+})"
+            )

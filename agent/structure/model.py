@@ -1,0 +1,142 @@
+"""The values that walk down the line: what WordPress said, and the structure we make of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Family(StrEnum):
+    """What a slug names; the same slug may be a post type and a taxonomy at once."""
+
+    POST_TYPE = "post_type"
+    TAXONOMY = "taxonomy"
+
+
+class CountSource(StrEnum):
+    """Where a count was learned, the most direct first."""
+
+    COLLECTION = "collection"
+    ENVELOPE = "envelope"
+    SEARCH = "search"
+    LAST_KNOWN = "last_known"
+
+
+class LabelSource(StrEnum):
+    REST = "rest"
+    BUILTIN = "builtin"
+    SLUG = "slug"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One WordPress site as the operator named it; holds no secret."""
+
+    name: str
+    """How it is called everywhere: in commands, logs and the state."""
+    url: str
+    """Its public address, without a trailing slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of items, never made up: `value` is None when it could not be learned."""
+
+    value: int | None
+    source: CountSource | None = None
+    exact: bool = True
+    stale: bool = False
+    """True when the number is an earlier run's, because this run could not learn it."""
+    reason: str | None = None
+    """Why the value is unknown or stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """One public post type or taxonomy as the site describes it."""
+
+    family: Family
+    slug: str
+    label: str
+    """Decoded, NFC, without control characters; never empty."""
+    label_source: LabelSource
+    rest_namespace: str | None = None
+    """Where its collection lives, such as `wp/v2`; None when REST offers none."""
+    rest_base: str | None = None
+    """The collection's last path segment, such as `posts`; may differ from the slug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one site said in one reading, before anything is decided about pushing it."""
+
+    site_url: str
+    """get_site_url(): the WordPress address."""
+    home: str
+    """home_url(): the public address, the site's identity."""
+    title: str
+    root: str
+    """The REST root that answered."""
+    wordpress_version: str | None
+    version_source: str | None
+    counted: tuple[tuple[ContentType, Count], ...]
+    finished_at: datetime
+    login: str = "anonymous"
+    warnings: tuple[str, ...] = ()
+    requests: int = 0
+    duration_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the operator decided about one content type."""
+
+    enabled: bool = True
+    fetch_limit: int = 100
+    """Items the backend fetches at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The operator's choices for one site: defaults, and exceptions by family and slug."""
+
+    default: Choice = Choice()
+    exceptions: Mapping[tuple[Family, str], Choice] = field(default_factory=dict)
+    plugin_connection_enabled: bool = True
+    two_way_sync_enabled: bool = True
+
+    def about(self, content_type: ContentType) -> Choice:
+        return self.exceptions.get((content_type.family, content_type.slug), self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the document: a content type with its count and the operator's choice."""
+
+    content_type: ContentType
+    count: Count
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One site's public content types at one moment, sorted by family and slug."""
+
+    site_url: str
+    wordpress_version: str | None
+    fetched_at: datetime
+    entries: tuple[Entry, ...]
+    plugin_connection_enabled: bool
+    two_way_sync_enabled: bool
+    provenance: Mapping[str, Any]
+    """Where each fact came from, and what is or may be missing; shown, never pushed."""
+    warnings: tuple[str, ...] = ()
+
+    def of(self, family: Family) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.content_type.family is family)
+
+    @property
+    def items(self) -> int:
+        """All published items of all post types together."""
+        return sum(entry.count.value or 0 for entry in self.of(Family.POST_TYPE))

@@ -1,0 +1,97 @@
+"""One pipeline for every log line, ours and the libraries', with the redactor as its last step."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import stamina
+import structlog
+
+from agent.redact import Redactor
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "json", "console"]
+
+# They log whole URLs, or each of their own steps.
+_QUIET_LIBRARIES = ("httpx", "httpcore", "h11", "apscheduler", "asyncio", "uvicorn", "stamina", "django", "tzlocal")
+
+# C0 without newline and tab, DEL and C1, and the bidirectional controls that reorder a line.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def configure(*, level: Level, format: Format, redactor: Redactor, stream: TextIO | None = None) -> None:
+    """Send all logging of this process to stderr: for people on a terminal, as JSON otherwise."""
+    stream = stream or sys.stderr
+    console = format == "console" or (format == "auto" and stream.isatty())
+    # On a broken pipe the standard library prints a record's raw arguments, past every filter.
+    logging.raiseExceptions = False
+    # Stamina's own line about a retry prints the call's arguments; our observers tell of each request.
+    stamina.instrumentation.set_on_retry_hooks([])
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(console=console, colours=console and stream.isatty()),
+                _Hide(redactor),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for library in _QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+
+
+def _renderers(*, console: bool, colours: bool) -> list[Any]:
+    if not console:
+        # Locals in a traceback would print a password that sits in one.
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=True)]
+    return [
+        _sentence_first,
+        structlog.dev.ConsoleRenderer(
+            colors=colours, sort_keys=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        ),
+    ]
+
+
+def _sentence_first(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """People read the sentence; the event's name follows among the fields."""
+    if message := event.pop("message", None):
+        event["name"], event["event"] = event["event"], message
+    return event
+
+
+def visible(text: str) -> str:
+    """The text without anything that could move a cursor, forge a line or reverse its reading."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class _Hide:
+    """The last step, over the rendered line: no secret in any form, no control character."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, _: Any, __: str, line: str) -> str:
+        line = self._redactor.hide(line)
+        # Our own colours stay; whatever else could move the cursor came from a stranger.
+        kept = _COLOURS.findall(line)
+        parts = _COLOURS.split(line)
+        return "".join(visible(text) + colour for text, colour in zip(parts, [*kept, ""], strict=True))

@@ -1,0 +1,226 @@
+"""The boundary for outgoing HTTP: whatever happens out there comes back as an Answer or as our error.
+
+Rungs, each adding one concern: `fetch` retries, `_follow` redirects, `_exchange` is one request
+within one deadline and one bounded body. Nothing else in the agent talks httpx.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import count
+from typing import Any
+
+import httpx
+import stamina
+
+from agent import __version__
+from agent.body import read_body
+from agent.clock import SYSTEM, Clock
+from agent.errors import AgentError
+from agent.exchange import Exchange, Observer
+from agent.faults import Faults
+from agent.redirects import next_hop
+from agent.retry import REQUEST, RetryPolicy, parse_retry_after
+from agent.strictjson import parse_json
+
+USER_AGENT = f"wp-structure-agent/{__version__} (+https://github.com/wp-structure-agent/wp-structure-agent)"
+
+# What a server says of a moment, not of the request.
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may cost."""
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 20.0
+    deadline_seconds: float = 30.0
+    """For the whole exchange; httpx's own timeouts start again with every byte."""
+    body_bytes: int = 4 * 1024 * 1024
+    """After decompression."""
+    redirects: int = 3
+    connections: int = 4
+    """At once to one peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One final answer of a peer: any status, a whole body within the limits."""
+
+    method: str
+    url: str
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    redirected_from: tuple[str, ...] = ()
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long the peer asked us to wait: Retry-After in seconds; None when it said nothing usable."""
+        return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
+
+    def json(self) -> Any:
+        """The body as JSON; raises BadJson whatever the bytes are."""
+        return parse_json(self.body)
+
+
+class Transport:
+    """One peer's connections. Open it with `open_transport`; it keeps no cookies and follows no one else."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        faults: Faults,
+        limits: Limits,
+        clock: Clock,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._faults = faults
+        self._limits = limits
+        self._observers = observers
+        self._places = asyncio.Semaphore(limits.connections)
+        self.requests = 0
+        """How many were sent, redirects and retries included."""
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        auth: httpx.Auth | None = None,
+        retry: RetryPolicy = REQUEST,
+    ) -> Answer:
+        """Send a request until it is answered, at most `retry.attempts` times; any status is an answer.
+
+        5xx, 429 and lost connections are tried again within the policy; the last answer or error stands.
+        GET and HEAD follow redirects to the same host, anything else never does.
+        Raises the caller's family of `faults` only.
+        """
+        request = self._build(method, url, headers=headers, content=content)
+        try:
+            async for attempt in stamina.retry_context(on=self._waits(retry), attempts=retry.attempts, timeout=None):
+                with attempt:
+                    answer = await self._follow(request, auth)
+                    if answer.status in PASSING_STATUSES:
+                        raise _TryAgain(answer)
+        except _TryAgain as last:
+            return last.answer
+        return answer
+
+    def _waits(self, retry: RetryPolicy) -> Callable[[Exception], bool | float]:
+        """Stamina's question after each failure: False for no, or the seconds to wait."""
+        failures = count(1)
+
+        def wait_after(error: Exception) -> bool | float:
+            if not (isinstance(error, _TryAgain) or (isinstance(error, AgentError) and error.transient)):
+                return False
+            asked = error.retry_after_seconds
+            if asked is not None and asked > retry.cap_seconds:
+                return False  # longer than a run may last: the next run asks again
+            return retry.wait_seconds(next(failures), random=self._clock.random, retry_after_seconds=asked)
+
+        return wait_after
+
+    async def _follow(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
+        trail: list[str] = []
+        while True:
+            answer = await self._exchange(request, auth)
+            hop = next_hop(request, answer.status, answer.headers, self._faults)
+            if hop is None:
+                return Answer(answer.method, answer.url, answer.status, answer.headers, answer.body, tuple(trail))
+            trail.append(str(request.url))
+            if len(trail) > self._limits.redirects:
+                raise self._faults.redirect_loop(request.url)
+            request = self._build(request.method, str(hop), headers=_own_headers(request))
+
+    def _build(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None, content: bytes | None = None
+    ) -> httpx.Request:
+        try:
+            return self._client.build_request(method, url, headers=headers, content=content)
+        except (httpx.InvalidURL, ValueError):
+            raise self._faults.bad_address() from None
+
+    async def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
+        """One request, one answer, one deadline, told to the observers."""
+        started = self._clock.monotonic()
+        status: int | None = None
+        body = b""
+        failure: AgentError | None = None
+        self.requests += 1
+        try:
+            async with self._places, asyncio.timeout(self._limits.deadline_seconds):
+                response = await self._client.send(request, auth=auth, stream=True, follow_redirects=False)
+                status = response.status_code
+                try:
+                    body = await read_body(response, self._limits.body_bytes)
+                finally:
+                    await response.aclose()
+            return Answer(request.method, str(request.url), status, response.headers, body)
+        except Exception as error:
+            failure = self._faults.translate(error, request.url)
+            if failure is None:
+                raise
+            raise failure from error
+        finally:
+            seconds = self._clock.monotonic() - started
+            told = Exchange(self._faults.peer, request.method, str(request.url), status, seconds,
+                            request.content, body, failure)
+            for observer in self._observers:
+                observer(told)
+
+
+@asynccontextmanager
+async def open_transport(
+    *,
+    faults: Faults,
+    ssl_context: ssl.SSLContext,
+    limits: Limits | None = None,
+    clock: Clock = SYSTEM,
+    observers: tuple[Observer, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Transport]:
+    """Connections to one peer, closed at the end of the block."""
+    limits = limits or Limits()
+    client = httpx.AsyncClient(
+        verify=ssl_context,
+        # No proxy, no .netrc, no certificate path from the environment: only what the settings say.
+        trust_env=False,
+        # A jar whose policy takes no cookie: a stray one gets 403 from WordPress, or another language.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=None),
+        limits=httpx.Limits(max_connections=limits.connections),
+        headers={
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Cache-Control": "no-cache",
+            **(headers or {}),
+        },
+    )
+    async with client:
+        yield Transport(client, faults=faults, limits=limits, clock=clock, observers=observers)
+
+
+class _TryAgain(Exception):
+    """Carries an answer whose status may pass by itself through the retry loop."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.retry_after_seconds = answer.retry_after_seconds
+
+
+def _own_headers(request: httpx.Request) -> dict[str, str]:
+    """What the next hop on the same host is asked with; Host belongs to the old request."""
+    return {key: value for key, value in request.headers.items() if key.lower() != "host"}

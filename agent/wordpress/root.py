@@ -1,0 +1,27 @@
+"""The REST root of a site, which may be a path or a query, and how to address a route below it."""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+
+@dataclass(frozen=True, slots=True)
+class RestRoot:
+    """`https://x/wp-json/` or `https://x/index.php?rest_route=/`, as the site announced it."""
+
+    url: str
+
+    def route(self, path: str, **parameters: str | int) -> str:
+        """The URL of a route such as `wp/v2/types`; parameters join what the root's query holds.
+
+        Each segment of the path is quoted, so that a slug can never leave the API.
+        """
+        parts = urlsplit(self.url)
+        path = "/".join(quote(segment, safe="") for segment in path.strip("/").split("/"))
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        if any(key == "rest_route" for key, _ in query):
+            query = [(k, f"{v.rstrip('/')}/{path}" if k == "rest_route" else v) for k, v in query]
+            location = parts.path
+        else:
+            location = f"{parts.path.rstrip('/')}/{path}"
+        query += [(key, str(value)) for key, value in parameters.items()]
+        return urlunsplit(parts._replace(path=location, query=urlencode(query, safe="/,."), fragment=""))
