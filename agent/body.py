@@ -1,8 +1,7 @@
 """A body of bounded size: identity or one layer of gzip, never more bytes than allowed."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import httpx
 
@@ -24,22 +23,25 @@ async def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
     declared = response.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:18]) > limit_bytes:
         raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
-    unpack = _unpacker(response.headers.get("content-encoding", ""))
-    body = bytearray()
+    decoder = _decoder(response.headers.get("content-encoding", ""))
+    body, packed = bytearray(), 0
     async for piece in response.aiter_raw(_PIECE_BYTES):
-        for part in unpack(piece):
+        packed += len(piece)
+        for part in _gunzip(decoder, piece) if decoder else (piece,):
             body += part
             if len(body) > limit_bytes:
                 raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
+    if decoder and packed and not decoder.eof:
+        raise _broken()
     return bytes(body)
 
 
-def _unpacker(encoding: str) -> Callable[[bytes], Iterable[bytes]]:
+def _decoder(encoding: str) -> "zlib._Decompress | None":
     match encoding.strip().lower():
         case "" | "identity":
-            return lambda piece: (piece,)
+            return None
         case "gzip" | "x-gzip":
-            return partial(_gunzip, zlib.decompressobj(zlib.MAX_WBITS | 16))
+            return zlib.decompressobj(zlib.MAX_WBITS | 16)
         case _:
             raise BodyRefused("the answer is compressed in a way that was not asked for", "decode_bomb")
 
@@ -51,4 +53,8 @@ def _gunzip(decoder: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
             piece = decoder.unconsumed_tail
             yield part
     except zlib.error:
-        raise BodyRefused("the answer's compression is broken", "decode_bomb") from None
+        raise _broken() from None
+
+
+def _broken() -> BodyRefused:
+    return BodyRefused("the answer's compression is broken", "decode_bomb")

@@ -11,7 +11,8 @@ from agent import faults
 from agent.backend.client import BackendClient
 from agent.backend.contract import Paths
 from agent.backend.integrations import Target
-from agent.backend.session import ApiKey, Login, Session
+from agent.backend.session import ApiKey, Session
+from agent.backend.session import Login as BackendLogin
 from agent.clock import SYSTEM, Clock
 from agent.errors import ConfigError
 from agent.exchange import Observer
@@ -23,9 +24,11 @@ from agent.state.store import open_store
 from agent.structure.model import Choices, Site
 from agent.sync import Ports
 from agent.telemetry.observers import log_exchange
+from agent.detour import Detour
 from agent.transport import Limits, Transport, open_transport
 from agent.web import serve
 from agent.wordpress.reader import SiteReader
+from agent.wordpress.xmlrpc import Login
 
 ANY_FREE_PORT = "127.0.0.1:0"
 
@@ -40,6 +43,7 @@ class Agent:
     moments: Mapping[str, DailyMoment]
     client: BackendClient
     sites_at_once: int
+    state_folder: Path
     hub_url: str | None
     """The address of the embedded hub's page, when it is ours that takes the structures."""
 
@@ -81,7 +85,7 @@ async def open_agent(
         yield Agent(
             sites=tuple(site.as_site() for site in sites),
             ports=Ports(
-                reader=site_reader(settings, clock=clock, observers=observers),
+                reader=site_reader(settings, sites, clock=clock, observers=observers),
                 backend=client,
                 state=ledger,
                 clock=clock,
@@ -91,6 +95,7 @@ async def open_agent(
             moments=moments_of(settings, sites),
             client=client,
             sites_at_once=settings.reading.sites_at_once,
+            state_folder=folder,
             hub_url=backend.url if backend.embedded else None,
         )
 
@@ -111,19 +116,33 @@ async def open_backend(
 
 
 def site_reader(
-    settings: Settings, *, clock: Clock = SYSTEM, observers: tuple[Observer, ...] = (log_exchange,)
+    settings: Settings,
+    sites: Sequence[SiteSettings],
+    *,
+    clock: Clock = SYSTEM,
+    observers: tuple[Observer, ...] = (log_exchange,),
 ) -> SiteReader:
-    """Reads any site, with the configured manners."""
+    """Reads these sites, with the configured manners and logins."""
+    logins = {
+        site.called: Login(site.username, site.application_password.get_secret_value())
+        for site in sites
+        if site.username and site.application_password
+    }
     limits = Limits(
         deadline_seconds=settings.reading.deadline_seconds, connections=settings.reading.connections
     )
 
     def open_site(site: Site) -> AbstractAsyncContextManager[Transport]:
         return open_transport(
-            faults=faults.SITE, ssl_context=_ssl_context(), limits=limits, clock=clock, observers=observers
+            faults=faults.SITE,
+            ssl_context=_ssl_context(),
+            limits=limits,
+            clock=clock,
+            observers=observers,
+            detour=Detour(site.url, site.internal_url) if site.internal_url else None,
         )
 
-    return SiteReader(open_site, clock)
+    return SiteReader(open_site, clock, login_for=lambda site: logins.get(site.name))
 
 
 def moments_of(settings: Settings, sites: Sequence[SiteSettings]) -> dict[str, DailyMoment]:
@@ -142,13 +161,6 @@ def configured_backend(backend: BackendSettings, sites: Sequence[SiteSettings], 
     """The backend that the settings name."""
     assert backend.url is not None, "asked for only where one is configured"
     paths = Paths(login=backend.login_path, refresh=backend.refresh_path, integrations=backend.integrations_path)
-    session: Session
-    if backend.api_key:
-        session = ApiKey(backend.api_key.get_secret_value())
-    else:
-        assert backend.email and backend.password, "settings without credentials are refused"
-        password = backend.password.get_secret_value()
-        session = Login(backend.url, email=backend.email, password=password, paths=paths, learned=redactor.add)
     targets = {
         site.called: Target(site.site_id or backend.site_id, site.integration_id or backend.integration_id)
         for site in sites
@@ -160,7 +172,15 @@ def configured_backend(backend: BackendSettings, sites: Sequence[SiteSettings], 
                 reason="config",
                 hint="Set WPSA_BACKEND_SITE_ID, or site_id of the site.",
             )
-    return Backend(backend.url, session, paths, targets, embedded=False)
+    return Backend(backend.url, _session(backend, paths, redactor), paths, targets, embedded=False)
+
+
+def _session(backend: BackendSettings, paths: Paths, redactor: Redactor) -> Session:
+    if backend.api_key:
+        return ApiKey(backend.api_key.get_secret_value())
+    assert backend.url and backend.email and backend.password, "settings without credentials are refused"
+    password = backend.password.get_secret_value()
+    return BackendLogin(backend.url, email=backend.email, password=password, paths=paths, learned=redactor.add)
 
 
 def backend_client(backend: Backend, http: Transport, *, verify: bool) -> BackendClient:

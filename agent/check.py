@@ -36,7 +36,7 @@ class Finding:
 async def check_all(settings: Settings, sites: Sequence[SiteSettings], *, redactor: Redactor) -> list[Finding]:
     """Settings, each site, and each site's integration, in this order; writes nothing anywhere."""
     findings = [Finding("settings", "settings", f"{len(settings.all_sites)} configured")]
-    reader = site_reader(settings)
+    reader = site_reader(settings, sites)
     for site in sites:
         findings.append(await _found(site.called, "WordPress", reader.read(site.as_site()), _said_of))
     if settings.backend.url is None:
@@ -60,5 +60,5 @@ async def _found(subject: str, what: str, asking: Awaitable[Any], said: Any) -> 
 
 def _said_of(answers: Answers) -> str:
     types, taxonomies = (sum(kind.family is family for kind, _ in answers.counted) for family in Family)
-    version = answers.wordpress_version or "of unknown version"
+    version = answers.version.value or "of unknown version"
     return f"WordPress {version} at {answers.root}: {types} public post types, {taxonomies} taxonomies"

@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from datetime import UTC
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -18,6 +20,7 @@ from agent.telemetry import events
 from agent.telemetry.observers import log_outcome
 
 TICK_SECONDS = 15
+HEARTBEAT = "heartbeat"
 # What is in hand may end by itself; what takes longer is cancelled, and nothing is lost by it.
 DRAIN_SECONDS = 1.0
 
@@ -45,7 +48,7 @@ async def run(settings: Settings, sites: Sequence[SiteSettings], *, redactor: Re
 async def keep_up(agent: Agent, stop: asyncio.Event) -> None:
     """Do what is due, look after look, until asked to stop. Raises StateError."""
     tick = asyncio.Event()
-    scheduler = _ticking(tick)
+    scheduler = _ticking(tick, heartbeat=agent.state_folder / HEARTBEAT, now=agent.ports.clock.now())
     working = asyncio.create_task(_work(agent, tick, stop), name="work")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -87,15 +90,27 @@ async def catch_up(agent: Agent) -> None:
     )
 
 
-def _ticking(tick: asyncio.Event) -> AsyncIOScheduler:
-    """APScheduler only ticks: its own daily triggers lose and double days when clocks change."""
+def _ticking(tick: asyncio.Event, *, heartbeat: Path, now: datetime) -> AsyncIOScheduler:
+    """APScheduler only ticks: its own daily triggers lose and double days when clocks change.
+
+    heartbeat   touched at each tick; its age tells a health check that the event loop is alive
+    """
 
     async def wake() -> None:
+        # A full disk is the state's matter to report, not the heartbeat's.
+        with suppress(OSError):
+            heartbeat.touch(mode=0o600)
         tick.set()
 
     scheduler = AsyncIOScheduler(timezone=UTC)
     scheduler.add_job(
-        wake, "interval", seconds=TICK_SECONDS, misfire_grace_time=None, coalesce=True, max_instances=1
+        wake,
+        "interval",
+        seconds=TICK_SECONDS,
+        next_run_time=now,
+        misfire_grace_time=None,
+        coalesce=True,
+        max_instances=1,
     )
     scheduler.start()
     return scheduler

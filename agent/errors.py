@@ -9,6 +9,7 @@ AgentError
 │   ├── LoginRefused                 77  the login was refused, or never arrived
 │   ├── RestClosed                   77  the REST API exists and is closed to us
 │   ├── RestApiNotFound              65  no REST root: permalinks, a plugin, not a WordPress
+│   ├── SiteSuspended                65  a subsite that its network archived
 │   ├── WrongSite                    65  the address answers as another site
 │   ├── SiteMoved                    78  the address redirects to another host
 │   └── AnswerNotUnderstood          65  HTML for JSON, wrong shape, too large
@@ -95,6 +96,10 @@ class RestClosed(SiteError):
 
 
 class RestApiNotFound(SiteError):
+    exit_code = 65
+
+
+class SiteSuspended(SiteError):
     exit_code = 65
 
 

@@ -27,7 +27,7 @@ STALE_AFTER = timedelta(hours=26)
 
 async def look_at(settings: Settings, site: SiteSettings) -> Structure:
     """The site's structure as it is now; nothing is pushed or stored. Raises SiteError."""
-    answers = await site_reader(settings).read(site.as_site())
+    answers = await site_reader(settings, [site]).read(site.as_site())
     return build_structure(answers, choices=settings.choices_for(site), last_known={})
 
 

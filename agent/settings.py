@@ -34,6 +34,12 @@ def _http_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def _rest_root(text: str) -> str:
+    """An http(s) address that ends in a slash; it may hold a query, such as ?rest_route=/."""
+    _http_url(text.split("?", 1)[0])
+    return text if text.endswith("/") or "?" in text else f"{text}/"
+
+
 def _listen_address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
@@ -58,6 +64,7 @@ def _not_blank_secret(secret: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+RestRootUrl = Annotated[str, AfterValidator(_rest_root)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Secret = Annotated[SecretStr, AfterValidator(_not_blank_secret)]
@@ -98,6 +105,10 @@ class SiteSettings(Section):
         None, pattern=f"^{INTEGRATION_ID_PATTERN}$", description="the integration's id, when it is known"
     )
     allow_insecure_http: bool = Field(False, description="send the login over plain http to another machine")
+    rest_root: RestRootUrl | None = Field(None, description="the REST root, where no search finds it")
+    internal_url: HttpUrl | None = Field(
+        None, description="where to connect instead, such as http://wordpress in the same container network"
+    )
     structure: StructureSettings | None = Field(None, description="in place of the general [structure]")
 
     @property
@@ -105,7 +116,13 @@ class SiteSettings(Section):
         return self.name or name_of(self.url)
 
     def as_site(self) -> Site:
-        return Site(name=self.called, url=self.url)
+        return Site(
+            name=self.called,
+            url=self.url,
+            rest_root=self.rest_root,
+            internal_url=self.internal_url,
+            login_over_http=self.allow_insecure_http or self.internal_url is not None,
+        )
 
 
 class BackendSettings(Section):

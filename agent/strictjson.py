@@ -2,13 +2,17 @@
 
 import json
 import re
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 64
 
 _BOM = b"\xef\xbb\xbf"
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_NOT_BRACKETS = re.compile(rb"[^\[\]{}]+")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_TO_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_OPENING = ord("[")
 
 
 class BadJson(ValueError):
@@ -26,15 +30,57 @@ def parse_json(body: bytes) -> Any:
     send one. Lone surrogates become U+FFFD, because nothing downstream can encode them.
     Raises BadJson, and nothing else whatever the bytes are.
     """
-    body = body.removeprefix(_BOM)
     _refuse_depth(body)
+    return _parse(body.removeprefix(_BOM))
+
+
+def parse_json_in_noise(body: bytes) -> tuple[Any, bool]:
+    """(value, whether there was noise): the one object or list in `body`, whatever stands around it.
+
+    Sites print byte order marks, PHP notices or markup before the JSON, and caches append an HTML
+    comment. The value has to be whole, and only white space and comments may follow it: a web
+    page that carries some JSON is none. Raises BadJson.
+    """
+    _refuse_depth(body)
+    try:
+        return _parse(body.removeprefix(_BOM)), body.startswith(_BOM)
+    except BadJson as error:
+        first_error = error
+    body = _without_comments_behind(body)
+    starts = (found.start() for found in _VALUE_START.finditer(body, 0, _NOISE_LIMIT_BYTES))
+    for start in islice(starts, _NOISE_STARTS):
+        with suppress(BadJson):
+            value = _parse(body[start:])
+            if isinstance(value, dict | list):
+                return value, True
+    raise first_error
+
+
+# Notices are a few hundred bytes each; behind that much noise stands no REST answer.
+_NOISE_LIMIT_BYTES = 65_536
+_NOISE_STARTS = 20
+_COMMENTS_LIMIT = 10
+_VALUE_START = re.compile(rb"[{\[]")
+
+
+def _without_comments_behind(body: bytes) -> bytes:
+    for _ in range(_COMMENTS_LIMIT):
+        body = body.rstrip()
+        if not body.endswith(b"-->") or (start := body.rfind(b"<!--")) < 0:
+            break
+        body = body[:start]
+    return body
+
+
+def _parse(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadJson("not UTF-8", "bad_encoding") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys,
-                           parse_float=_finite)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
+        )
     except BadJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -43,15 +89,29 @@ def parse_json(body: bytes) -> Any:
 
 
 def _refuse_depth(body: bytes) -> None:
-    """Before the parser recurses: brackets outside of strings, counted on the bytes."""
+    """Before the parser recurses: how deep the brackets outside of strings go."""
     # Most answers are small and flat: without enough opening brackets there is nothing to count.
     if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
         return
+    brackets = _STRINGS.sub(b"", body).translate(_TO_ONE_KIND, _NO_BRACKETS)
+    # Each round takes the innermost level away, at the speed of a copy.
+    for _ in range(DEPTH_LIMIT):
+        shorter = brackets.replace(b"[]", b"")
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    else:
+        if brackets:  # whole levels are left, however deep
+            raise _too_deep()
     depth = 0
-    for bracket in _NOT_BRACKETS.sub(b"", _STRINGS.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
+    for bracket in brackets:
+        depth += 1 if bracket == _OPENING else -1
         if depth > DEPTH_LIMIT:
-            raise BadJson(f"nested deeper than {DEPTH_LIMIT} levels", "json_depth")
+            raise _too_deep()
+
+
+def _too_deep() -> BadJson:
+    return BadJson(f"nested deeper than {DEPTH_LIMIT} levels", "json_depth")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -16,11 +16,12 @@ from agent.retry import DELIVERY, HELD_SECONDS
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.structure.build import build_structure
 from agent.structure.diff import Changes
+from agent.structure.guard import refuse_lesser_view
 from agent.structure.model import Answers, Choices, Site, Structure
 
 
 class Reader(Protocol):
-    async def read(self, site: Site) -> Answers:
+    async def read(self, site: Site, *, remembered_root: str | None = None) -> Answers:
         """Raises SiteError."""
         ...
 
@@ -82,7 +83,8 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
     started = clock.monotonic()
     run = ports.state.begin(site.name, trigger=task.trigger, day=task.day, at=clock.now())
     try:
-        answers = await ports.reader.read(site)
+        answers = await ports.reader.read(site, remembered_root=run.before.get("rest_root"))
+        refuse_lesser_view(answers, before=run.before)
         structure = build_structure(answers, choices=ports.choices_for(site.name), last_known=run.last_known)
     except SiteError as error:
         next_at = next_try(error, failures=task.failures + 1, clock=clock)

@@ -19,6 +19,7 @@ import stamina
 from agent import __version__
 from agent.body import read_body
 from agent.clock import SYSTEM, Clock
+from agent.detour import Detour, DetourTransport
 from agent.errors import AgentError
 from agent.exchange import Exchange, Observer
 from agent.faults import Faults
@@ -187,10 +188,12 @@ async def open_transport(
     limits: Limits | None = None,
     clock: Clock = SYSTEM,
     observers: tuple[Observer, ...] = (),
+    detour: Detour | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Transport]:
     """Connections to one peer, closed at the end of the block."""
     limits = limits or Limits()
+    places = httpx.Limits(max_connections=limits.connections)
     client = httpx.AsyncClient(
         verify=ssl_context,
         # No proxy, no .netrc, no certificate path from the environment: only what the settings say.
@@ -199,7 +202,8 @@ async def open_transport(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=None),
-        limits=httpx.Limits(max_connections=limits.connections),
+        limits=places,
+        transport=DetourTransport(detour, verify=ssl_context, limits=places) if detour else None,
         headers={
             "User-Agent": USER_AGENT,
             "Accept": "application/json",
@@ -222,5 +226,6 @@ class _TryAgain(Exception):
 
 
 def _own_headers(request: httpx.Request) -> dict[str, str]:
-    """What the next hop on the same host is asked with; Host belongs to the old request."""
-    return {key: value for key, value in request.headers.items() if key.lower() != "host"}
+    """What the next hop on the same host is asked with. Host belongs to the old request; so does the
+    token, which httpx has written into it by now: whoever gave it decides anew whether it goes along."""
+    return {key: value for key, value in request.headers.items() if key.lower() not in ("host", "authorization")}

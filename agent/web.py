@@ -59,7 +59,8 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
 def _bind(listen: str, option: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named, because asyncio switches Nagle's delay off only where it is: 40 ms an answer.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))

@@ -2,15 +2,23 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import httpx
 
 from agent.backend.contract import Paths
-from agent.errors import BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
+from agent.clock import SYSTEM, Clock
+from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.strictjson import BadJson
 from agent.transport import Answer, Transport
+
+LOGIN_PAUSE_SECONDS = 900.0
+"""Between two logins with a password that was refused: a few an hour lock no account."""
+
+# What a header can carry: visible ASCII.
+_TOKEN = re.compile(r"[!-~]+")
 
 KEY_HINT = "Make a new API key at the backend, and set WPSA_BACKEND_API_KEY."
 LOGIN_HINT = "Check WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD by signing in at the backend with them."
@@ -63,7 +71,14 @@ class Login:
     hint = LOGIN_HINT
 
     def __init__(
-        self, base_url: str, *, email: str, password: str, paths: Paths, learned: Callable[[str], None]
+        self,
+        base_url: str,
+        *,
+        email: str,
+        password: str,
+        paths: Paths,
+        learned: Callable[[str], None],
+        clock: Clock = SYSTEM,
     ) -> None:
         self._base = base_url
         self._email = email
@@ -73,6 +88,9 @@ class Login:
         self._access: str | None = None
         self._refresh: str | None = None
         self._renewing = asyncio.Lock()
+        self._clock = clock
+        self._refused: BackendError | None = None
+        self._again_at = 0.0
 
     async def token(self, http: Transport) -> str:
         async with self._renewing:
@@ -95,8 +113,17 @@ class Login:
         return self._keep(answer)
 
     async def _log_in(self, http: Transport) -> str:
+        """A refusal stands for a while: many sites share the account, and each would try for itself."""
+        if self._refused and self._clock.monotonic() < self._again_at:
+            raise self._refused.with_traceback(None)
+        self._refused = None
         answer = await self._post(http, self._paths.login, {"email": self._email, "password": self._password})
-        _refuse_login(answer)
+        try:
+            _refuse_login(answer)
+        except (CredentialsRefused, BackendThrottled) as refused:
+            self._refused = refused
+            self._again_at = self._clock.monotonic() + (refused.retry_after_seconds or LOGIN_PAUSE_SECONDS)
+            raise
         return self._keep(answer)
 
     async def _post(self, http: Transport, path: str, body: dict[str, str]) -> Answer:
@@ -158,7 +185,7 @@ def _tokens_in(answer: Answer) -> dict[str, str]:
     if isinstance(body, dict) and isinstance(body.get("data"), dict):
         body = body["data"]
     tokens = {key: body.get(key) for key in ("access", "refresh")} if isinstance(body, dict) else {}
-    usable = {key: token for key, token in tokens.items() if isinstance(token, str) and token}
+    usable = {key: token for key, token in tokens.items() if isinstance(token, str) and _TOKEN.fullmatch(token)}
     if "access" not in usable:
         raise ContractBroken(
             "the backend's login answered without an access token",

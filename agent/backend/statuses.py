@@ -28,6 +28,8 @@ def failure_of(answer: Answer, *, hint: str) -> BackendError | None:
     match status:
         case 404:
             return None if "update-structure" in answer.url else _not_the_api(said)
+        case 401 | 403 if answer.redirected_from:
+            return _redirects(said)  # the token stayed with the address it was given for
         case 401 | 403:
             return CredentialsRefused(
                 f"the backend refused the credential ({said})", reason="be_credentials", hint=hint
@@ -65,12 +67,7 @@ def failure_of(answer: Answer, *, hint: str) -> BackendError | None:
                 hint="Show the backend's own reason to its owner; the next slot tries anew.",
             )
         case _ if status >= 300:
-            return ContractBroken(
-                f"the backend redirects instead of answering ({said})",
-                reason="be_redirect",
-                hint="Set WPSA_BACKEND_URL to the address it redirects to, with https and without a path.",
-                exit_code=78,
-            )
+            return _redirects(said)
         case _:
             return None
 
@@ -80,6 +77,15 @@ def lost_integration(integration_id: str) -> IntegrationNotFound:
         f"the backend has no integration {integration_id}",
         reason="be_integration_gone",
         hint="Connect the site at the backend anew, or correct the configured integration_id.",
+    )
+
+
+def _redirects(said: str) -> ContractBroken:
+    return ContractBroken(
+        f"the backend redirects instead of answering ({said})",
+        reason="be_redirect",
+        hint="Set WPSA_BACKEND_URL to the address it redirects to, with https and without a path.",
+        exit_code=78,
     )
 
 

@@ -9,12 +9,16 @@ from agent.errors import StateError, StateUnwritable
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+_PARENT_MODE = 0o755
 
 
 def own_folder(folder: Path) -> Path:
     """The folder, made with mode 0700 whatever the umask; raises StateUnwritable."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        # One by one: mkdir(parents=True) would leave those on the way to the umask, open to everybody at 000.
+        for parent in reversed(folder.parents):
+            parent.mkdir(mode=_PARENT_MODE, exist_ok=True)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) != FOLDER_MODE:
             folder.chmod(FOLDER_MODE)
     except OSError as error:
@@ -63,4 +67,7 @@ class OwnerLock:
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        """Once: the number of a closed descriptor may be somebody else's by now."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

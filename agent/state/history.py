@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from hashlib import sha256
+from typing import Any
 
 from agent.state.records import Delivery, Result, RunRow, SlotRow, SlotState, Snapshot
 from agent.state.store import Store, corrupt, maybe_moment, to_moment, to_text
@@ -61,6 +62,13 @@ class History:
         """The newest counts that were ever learned."""
         rows = self._store.rows("SELECT family, slug, count FROM last_count WHERE site = ?", site)
         return {(Family(row["family"]), row["slug"]): row["count"] for row in rows}
+
+    def last_provenance(self, site: str) -> Mapping[str, Any]:
+        """Of the newest structure that was read; empty when there is none."""
+        row = self._store.row(
+            "SELECT provenance FROM run WHERE site = ? AND provenance IS NOT NULL ORDER BY id DESC LIMIT 1", site
+        )
+        return json.loads(row["provenance"]) if row else {}
 
     def close(self) -> None:
         self._store.close()

@@ -41,12 +41,12 @@ class Ledger(History):
             cursor = database.execute(
                 "INSERT INTO run (site, trigger, started_at) VALUES (?, ?, ?)", (site, trigger, to_text(at))
             )
-        return Run(cursor.lastrowid or 0, site, self.last_known(site))
+        return Run(cursor.lastrowid or 0, site, self.last_known(site), self.last_provenance(site))
 
     def record_unread(self, run: Run, error: AgentError, *, at: datetime, next_at: datetime) -> None:
         """The site could not be read: its open slot is tried again at `next_at`."""
         with self._store.transaction() as database:
-            self._end_unread(database, run.site, Result.UNREADABLE, error, at, next_at)
+            self._end_unread(database, run.site, Result.UNREADABLE, error, at, next_at, run_id=run.id)
 
     def record_crash(self, site: str, error: AgentError, *, at: datetime, next_at: datetime) -> None:
         """A bug ended the run; neither the reading nor the delivery is tried again before `next_at`."""
@@ -142,16 +142,21 @@ class Ledger(History):
         error: AgentError,
         at: datetime,
         next_at: datetime,
+        *,
+        run_id: int | None = None,
     ) -> None:
+        """run_id   None for whichever run of the site has not ended"""
         database.execute(
             """UPDATE run SET result = ?, finished_at = ?, reason = ?, message = ?, hint = ?
-               WHERE site = ? AND finished_at IS NULL""",
-            (result, to_text(at), *self._why(error), site),
+               WHERE site = ? AND finished_at IS NULL AND id = coalesce(?, id)""",
+            (result, to_text(at), *self._why(error), site, run_id),
         )
         database.execute(
             "UPDATE slot SET failures = failures + 1, next_at = ? WHERE site = ? AND state = 'open'",
             (to_text(next_at), site),
         )
+        # A site that never answers is tried a hundred times a day, for years.
+        self._prune(database, site)
 
     def _why(self, error: AgentError) -> tuple[str, str, str]:
         return error.reason, self._redactor.hide(error.message), self._redactor.hide(error.hint)

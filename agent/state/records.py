@@ -46,6 +46,8 @@ class Run:
     id: int
     site: str
     last_known: LastKnown = field(repr=False)
+    before: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """The provenance of the newest structure of this site; empty when there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,8 @@ def m001_first_tables(database: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (m001_first_tables,)
 
 
-def migrate(database: sqlite3.Connection) -> None:
-    """Bring the tables up to this version; a crash in between leaves the version before.
-
-    Raises StateTooNew for tables of a newer version, which stay untouched.
-    """
+def known_version(database: sqlite3.Connection) -> int:
+    """How many migrations the tables have seen; raises StateTooNew for more than there are here."""
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StateTooNew(
@@ -87,6 +84,15 @@ def migrate(database: sqlite3.Connection) -> None:
             reason="state_newer",
             hint="Run the newer version again, or name another folder by WPSA_STATE_DIR.",
         )
+    return version
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the tables up to this version; a crash in between leaves the version before.
+
+    Raises StateTooNew for tables of a newer version, which stay untouched.
+    """
+    version = known_version(database)
     for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
         database.execute("BEGIN IMMEDIATE")
         try:

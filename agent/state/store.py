@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.errors import StateBusy, StateError, StateFailed
 from agent.state.files import OwnerLock, own_file, own_folder, unwritable
-from agent.state.schema import migrate
+from agent.state.schema import known_version, migrate
 
 FILE_NAME = "state.sqlite3"
 
@@ -68,8 +68,7 @@ def open_store(folder: Path) -> Store:
         file = folder / FILE_NAME
         # Made here first, so that SQLite gives its mode to -wal and -shm too.
         own_file(file)
-        with _translated():
-            database = _connect(f"{file.resolve().as_uri()}?mode=rw")
+        with _connected(f"{file.resolve().as_uri()}?mode=rw") as database:
             for pragma in _PRAGMAS:
                 database.execute(pragma)
             _refuse_corruption(database, file)
@@ -88,18 +87,24 @@ def read_store(folder: Path) -> Store | None:
             return None
     except OSError as error:
         raise unwritable(file, error) from None
-    with _translated():
-        database = _connect(f"{file.resolve().as_uri()}?mode=ro")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+    with _connected(f"{file.resolve().as_uri()}?mode=ro") as database:
+        if known_version(database) == 0:
             database.close()
             return None
     return Store(database, None)
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    database = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-    database.row_factory = sqlite3.Row
-    return database
+@contextmanager
+def _connected(uri: str) -> Iterator[sqlite3.Connection]:
+    """A connection that outlives the block, unless something in it fails."""
+    with _translated():
+        database = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            database.row_factory = sqlite3.Row
+            yield database
+        except BaseException:
+            database.close()
+            raise
 
 
 def _refuse_corruption(database: sqlite3.Connection, file: Path) -> None:

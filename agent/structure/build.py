@@ -26,7 +26,7 @@ def build_structure(answers: Answers, *, choices: Choices, last_known: LastKnown
     warnings = answers.warnings + tuple(_warning(kind, count) for kind, count in counted if count.reason)
     return Structure(
         site_url=answers.site_url,
-        wordpress_version=answers.wordpress_version,
+        wordpress_version=answers.version.value,
         fetched_at=answers.finished_at,
         entries=entries,
         plugin_connection_enabled=choices.plugin_connection_enabled,
@@ -51,12 +51,25 @@ def _warning(kind: ContentType, count: Count) -> str:
 def _provenance(
     answers: Answers, counted: list[tuple[ContentType, Count]], warnings: tuple[str, ...]
 ) -> dict[str, Any]:
+    login, version, coverage = answers.login, answers.version, answers.coverage
     return {
         "home": answers.home,
         "title": answers.title,
         "rest_root": answers.root,
-        "login": answers.login,
-        "wordpress_version": {"source": answers.version_source},
+        "login": {
+            "state": login.state,
+            "username": login.username,
+            "roles": list(login.roles),
+            "reason": login.failure.reason if login.failure else None,
+        },
+        "wordpress_version": {
+            "source": version.source,
+            "exact": version.value is not None,
+            "probable": version.probable,
+            "at_least": version.at_least,
+        },
+        "coverage": {"completeness": coverage.completeness, "reasons": list(coverage.reasons)},
+        "languages": answers.languages,
         "post_types": _sources(counted, Family.POST_TYPE),
         "taxonomies": _sources(counted, Family.TAXONOMY),
         "warnings": list(warnings),
@@ -75,6 +88,7 @@ def _sources(counted: list[tuple[ContentType, Count]], family: Family) -> dict[s
             "label_source": kind.label_source,
             "rest_namespace": kind.rest_namespace,
             "rest_base": kind.rest_base,
+            "public": kind.public,
         }
         for kind, count in sorted(counted, key=lambda pair: pair[0].slug)
         if kind.family is family

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from agent.errors import SiteError
+
 
 class Family(StrEnum):
     """What a slug names; the same slug may be a post type and a taxonomy at once."""
@@ -20,13 +22,31 @@ class CountSource(StrEnum):
     COLLECTION = "collection"
     ENVELOPE = "envelope"
     SEARCH = "search"
+    WALK = "walk"
+    XMLRPC = "xmlrpc"
+    SITEMAP = "sitemap"
     LAST_KNOWN = "last_known"
 
 
 class LabelSource(StrEnum):
     REST = "rest"
+    XMLRPC = "xmlrpc"
     BUILTIN = "builtin"
     SLUG = "slug"
+    """Derived from the slug, because the site gave none."""
+
+
+class Completeness(StrEnum):
+    """How much of what is public a reading saw."""
+
+    FULL = "full"
+    """An exact source also covered what REST hides."""
+    REST_ONLY = "rest_only"
+    """REST was read whole, and nothing hints at more."""
+    PARTIAL = "partial"
+    """Something public is, or may be, missing."""
+    FALLBACK = "fallback"
+    """REST is closed: read from the sitemap, for people to see and never to be pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,12 @@ class Site:
     """How it is called everywhere: in commands, logs and the state."""
     url: str
     """Its public address, without a trailing slash."""
+    rest_root: str | None = None
+    """The REST root, where the operator knows it better than any search."""
+    internal_url: str | None = None
+    """Where to connect instead, for a site in the same container network: the name stays the public one."""
+    login_over_http: bool = False
+    """Whether the operator allows the login to travel over plain http to another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +91,40 @@ class ContentType:
     """Where its collection lives, such as `wp/v2`; None when REST offers none."""
     rest_base: str | None = None
     """The collection's last path segment, such as `posts`; may differ from the slug."""
+    public: bool | None = True
+    """None where the site could not say: then it is listed, and flagged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was, or may have been, missed."""
+
+    completeness: Completeness
+    reasons: tuple[str, ...] = ()
+    """Why it is not more, in words from a closed list."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginState:
+    """As whom the site was read."""
+
+    state: str
+    """`anonymous`, `proved`, `proved_by_xmlrpc` or `failed`."""
+    username: str | None = None
+    roles: tuple[str, ...] = ()
+    failure: SiteError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAnswer:
+    """The version, how it was learned, and what is known when it was not."""
+
+    value: str | None = None
+    source: str | None = None
+    probable: str | None = None
+    """What one weak source says; not pushed."""
+    at_least: str | None = None
+    """A lower bound from what the site offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +138,15 @@ class Answers:
     title: str
     root: str
     """The REST root that answered."""
-    wordpress_version: str | None
-    version_source: str | None
+    version: VersionAnswer
     counted: tuple[tuple[ContentType, Count], ...]
+    coverage: Coverage
     finished_at: datetime
-    login: str = "anonymous"
+    login: LoginState = LoginState("anonymous")
+    languages: str | None = None
+    """The scope of the counts where a language plugin narrows them; None where they are of all languages."""
+    closed: SiteError | None = None
+    """Why REST was closed, where this is but the fallback."""
     warnings: tuple[str, ...] = ()
     requests: int = 0
     duration_seconds: float = 0.0

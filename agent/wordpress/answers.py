@@ -36,6 +36,10 @@ class Index:
     """home_url(): the site's identity."""
     title: str
     namespaces: frozenset[str]
+    application_passwords: bool
+    """Whether WordPress offers them here: since 5.6, over TLS, and unless a plugin forbids."""
+    shows_posts_on_front: bool | None
+    """Since 6.8; the core sitemap then has one more address among the pages."""
     searchable: frozenset[str] | None
     """Slugs of all public post types and taxonomies that REST shows, `attachment` apart: the enum of
     the search route's `subtype`. None when the site has no such route."""
@@ -53,14 +57,20 @@ def read_index(value: Any) -> Index | None:
         home=home,
         title=clean_label(value.get("name")) or "",
         namespaces=frozenset(_strings(value.get("namespaces"))),
+        application_passwords="application-passwords" in _dict(value.get("authentication")),
+        shows_posts_on_front=value["show_on_front"] == "posts" if "show_on_front" in value else None,
         searchable=_search_subtypes(value.get("routes")),
     )
 
 
 def _search_subtypes(routes: Any) -> frozenset[str] | None:
     """routes["/wp/v2/search"].endpoints[].args.subtype.items.enum, without its "any"."""
-    route = _dict(_dict(routes).get("/wp/v2/search"))
-    for endpoint in _list(route.get("endpoints")):
+    return search_subtypes(_dict(routes).get("/wp/v2/search"))
+
+
+def search_subtypes(route: Any) -> frozenset[str] | None:
+    """The same from the route's own description, which OPTIONS answers."""
+    for endpoint in _list(_dict(route).get("endpoints")):
         items = _dict(_dict(_dict(_dict(endpoint).get("args")).get("subtype")).get("items"))
         if slugs := _strings(items.get("enum")):
             return frozenset(slugs) - {"any"}
@@ -105,7 +115,21 @@ def content_type(family: Family, slug: str, entry: Any) -> ContentType | None:
         rest_namespace=_matching(_NAMESPACE, entry.get("rest_namespace"), default="wp/v2"),
         # A base may be a regular expression (wp_font_face): such a route is never asked.
         rest_base=_matching(_BASE, entry.get("rest_base") or slug, default=None),
+        public=_says_public(family, entry),
     )
+
+
+def _says_public(family: Family, entry: dict[str, Any]) -> bool | None:
+    """What the edit context tells; None in the view context, which is silent about it.
+
+    For a taxonomy it is `visibility.public`, exact. For a post type it is `viewable`, which errs for
+    types that are public and not queryable or the other way round; `show_in_nav_menus` follows `public`.
+    """
+    visibility = _dict(entry.get("visibility"))
+    if family is Family.TAXONOMY:
+        return visibility["public"] if isinstance(visibility.get("public"), bool) else None
+    hints = [hint for hint in (entry.get("viewable"), visibility.get("show_in_nav_menus")) if isinstance(hint, bool)]
+    return any(hints) if isinstance(entry.get("viewable"), bool) else None
 
 
 def read_total(headers: Mapping[str, Any], body: Any = None) -> int | None:

@@ -1,52 +1,121 @@
 """One count, and where it came from: the rungs are tried in order until one gives a number."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import SiteError, SiteThrottled
 from agent.strictjson import BadJson
 from agent.structure.model import ContentType, Count, CountSource, Family
-from agent.transport import Answer, Transport
+from agent.transport import Answer
 from agent.wordpress.answers import error_code, read_total
-from agent.wordpress.reading import failure_of
 from agent.wordpress.root import RestRoot
+from agent.wordpress.visit import Visit, failure_of
+
+WALK_PAGES_LIMIT = 30
+"""Of 100 items each: what is longer stays unknown rather than costing a site so many requests."""
 
 
-async def count(http: Transport, root: RestRoot, kind: ContentType) -> Count:
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to learn a count by REST."""
+
+    source: CountSource
+    url: str
+
+
+async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, searchable: bool) -> Count:
     """How many items are published (attachments: inherited), or how many terms there are, empty ones too.
 
     The collection's own header comes first; then the envelope, which carries the headers that a
     cache or stray output lost; then the search route, which counts types whose own route is
-    broken, renamed or missing. What stays unknown says why.
+    broken, renamed or missing; then walking through the collection. What stays unknown says why.
+
+    searchable   whether the search route knows this slug in this family; for any other slug it
+                 answers with another number, and without an error
     Raises SiteThrottled, which is no fault of this one type.
     """
     reason = "no_route"
-    async for source, answer in _rungs(http, root, kind):
-        if answer is None:
-            reason = "unreachable"
-            continue
-        total, failure = _total_in(answer)
-        if total is not None:
-            return Count(total, source)
-        reason = failure
+    rungs = list(_rungs(root, kind, searchable=searchable))
+    for rung in rungs:
+        async for source, answer in _asked(visit, rung):
+            if answer is None:
+                reason = "unreachable"
+                continue
+            total, failure = _total_in(visit, answer)
+            if total is not None:
+                return Count(total, source)
+            reason = failure
+    collection = next((rung.url for rung in rungs if rung.source is CountSource.COLLECTION), None)
+    if collection is not None and (total := await _walked(visit, collection)) is not None:
+        return Count(total, CountSource.WALK)
     return Count(None, reason=reason)
 
 
-async def _rungs(
-    http: Transport, root: RestRoot, kind: ContentType
-) -> AsyncIterator[tuple[CountSource, Answer | None]]:
-    for source, url in _routes(root, kind):
-        answer = await _ask(http, url)
-        yield source, answer
-        if answer is not None and answer.status == 200:
-            enveloped = CountSource.ENVELOPE if source is CountSource.COLLECTION else source
-            yield enveloped, await _ask(http, f"{url}&_envelope=1")
+async def search_total(visit: Visit, root: RestRoot, family: Family) -> int | None:
+    """The sum over all searchable content of a family, as WordPress itself adds it up."""
+    url = root.route("wp/v2/search", type=_search_type(family), subtype="any", per_page=1, _fields="id")
+    async for _, answer in _asked(visit, Rung(CountSource.SEARCH, url)):
+        if answer is not None and (total := _total_in(visit, answer)[0]) is not None:
+            return total
+    return None
 
 
-async def _ask(http: Transport, url: str) -> Answer | None:
-    """The answer; None when this route does not answer, which the next rung may still do."""
+async def families_of(visit: Visit, root: RestRoot, slug: str) -> frozenset[Family]:
+    """In which families the search route knows a slug, for slugs whose family is not settled.
+
+    Asked for a slug of the other family, it answers with items of something else; so an item that
+    names the slug as its subtype is the proof. No items at all beside foreign ones in the other
+    family is one too: a wrong slug is never empty as long as there is any content.
+    """
+    seen: dict[Family, list[Any] | None] = {}
+    for family in Family:
+        url = root.route(
+            "wp/v2/search", type=_search_type(family), subtype=slug, per_page=1, _fields="id,type,subtype"
+        )
+        answer = await _ask(visit, url)
+        seen[family] = _items(visit, answer) if answer is not None and answer.status == 200 else None
+    proved = {f for f, items in seen.items() if items and isinstance(items[0], dict) and items[0].get("subtype") == slug}
+    if not proved:
+        empty = {family for family, items in seen.items() if items == []}
+        proved = empty if len(empty) == 1 and all(items is not None for items in seen.values()) else set()
+    return frozenset(proved)
+
+
+def _rungs(root: RestRoot, kind: ContentType, *, searchable: bool) -> Iterator[Rung]:
+    if kind.rest_namespace and kind.rest_base:
+        path = f"{kind.rest_namespace}/{kind.rest_base}"
+        yield Rung(CountSource.COLLECTION, root.route(path, per_page=1, _fields="id"))
+    if kind.family is Family.TAXONOMY and kind.slug == "post_format":
+        yield Rung(CountSource.SEARCH, root.route("wp/v2/search", type="post-format", per_page=1, _fields="id"))
+    elif searchable:
+        url = root.route(
+            "wp/v2/search", type=_search_type(kind.family), subtype=kind.slug, per_page=1, _fields="id"
+        )
+        yield Rung(CountSource.SEARCH, url)
+
+
+def _search_type(family: Family) -> str:
+    return "post" if family is Family.POST_TYPE else "term"
+
+
+async def _asked(visit: Visit, rung: Rung) -> AsyncIterator[tuple[CountSource, Answer | None]]:
+    """The answer, and when it came without a usable total the envelope with the headers in its body."""
+    answer = None
+    if not visit.headers_lost:
+        answer = await _ask(visit, rung.url)
+        yield rung.source, answer
+    if visit.headers_lost or (answer is not None and answer.status == 200):
+        enveloped = CountSource.ENVELOPE if rung.source is CountSource.COLLECTION else rung.source
+        answer = await _ask(visit, f"{rung.url}&_envelope=1")
+        visit.headers_lost = visit.headers_lost or (answer is not None and _total_in(visit, answer)[0] is not None)
+        yield enveloped, answer
+
+
+async def _ask(visit: Visit, url: str) -> Answer | None:
+    """The answer; None when this route does not answer, which another may still do."""
     try:
-        answer = await http.fetch("GET", url)
+        answer = await visit.get(url)
     except SiteError:
         return None
     failure = failure_of(answer)
@@ -55,29 +124,12 @@ async def _ask(http: Transport, url: str) -> Answer | None:
     return answer
 
 
-def _routes(root: RestRoot, kind: ContentType) -> Iterator[tuple[CountSource, str]]:
-    """The collection, when it has one, and the search route, when it knows the type."""
-    if kind.rest_namespace and kind.rest_base:
-        path = f"{kind.rest_namespace}/{kind.rest_base}"
-        yield CountSource.COLLECTION, root.route(path, per_page=1, _fields="id")
-    match kind:
-        case ContentType(slug="attachment", family=Family.POST_TYPE):
-            return  # the search route leaves it out, and would answer with another number
-        case ContentType(slug="post_format", family=Family.TAXONOMY):
-            asked = {"type": "post-format"}
-        case ContentType(family=Family.POST_TYPE):
-            asked = {"type": "post", "subtype": kind.slug}
-        case _:
-            asked = {"type": "term", "subtype": kind.slug}
-    yield CountSource.SEARCH, root.route("wp/v2/search", **asked, per_page=1, _fields="id")
-
-
-def _total_in(answer: Answer) -> tuple[int | None, str]:
+def _total_in(visit: Visit, answer: Answer) -> tuple[int | None, str]:
     """The total in an answer's headers or envelope, or why there is none."""
     if answer.status == 200 and (total := read_total(answer.headers)) is not None:
         return total, ""
     try:
-        body: Any = answer.json()
+        body: Any = visit.parse(answer)
     except BadJson as error:
         return None, error.reason
     match body:
@@ -87,3 +139,31 @@ def _total_in(answer: Answer) -> tuple[int | None, str]:
             return None, error_code(inner) or f"http_{status}"
         case _:
             return None, error_code(body) or ("bad_count" if answer.status == 200 else f"http_{answer.status}")
+
+
+async def _walked(visit: Visit, url: str) -> int | None:
+    """All items, page by page; None when the pages do not end, or do not turn."""
+    seen: set[int] = set()
+    url = url.replace("per_page=1&", "per_page=100&")
+    for page in range(1, WALK_PAGES_LIMIT + 1):
+        answer = await _ask(visit, f"{url}&page={page}")
+        # Behind the last page posts answer 400, and terms with an empty list.
+        if answer is not None and answer.status == 400 and page > 1:
+            return len(seen)
+        items = _items(visit, answer) if answer is not None and answer.status == 200 else None
+        ids = {item["id"] for item in items or () if isinstance(item, dict) and isinstance(item.get("id"), int)}
+        if items is None or len(ids) != len(items) or ids & seen:
+            return None
+        seen |= ids
+        # A page may be short because items were hidden from us: only an empty one is surely the end.
+        if not items:
+            return len(seen)
+    return None
+
+
+def _items(visit: Visit, answer: Answer) -> list[Any] | None:
+    try:
+        value = visit.parse(answer)
+    except BadJson:
+        return None
+    return value if isinstance(value, list) else None

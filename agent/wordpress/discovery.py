@@ -1,100 +1,181 @@
 """Find the REST root of a site, and prove that it is this site's."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from agent.errors import AgentError, RestApiNotFound, RestClosed, SiteError, WrongSite
+import httpx
+
+from agent.errors import AgentError, RestApiNotFound, RestClosed, SiteError, SiteMoved, SiteSuspended, WrongSite
 from agent.faults import spoken
 from agent.strictjson import BadJson
 from agent.structure.model import Site
-from agent.transport import Transport
+from agent.transport import Answer
+from agent.wordpress.address import host_of, identity
 from agent.wordpress.answers import INDEX_FIELDS, Index, read_index
-from agent.wordpress.front import FrontPage, read_front_page
-from agent.wordpress.reading import failure_of
+from agent.wordpress.front import FrontPage, read_front_page, read_rsd
 from agent.wordpress.root import RestRoot
-
-import httpx
+from agent.wordpress.visit import Visit, failure_of, is_challenge
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """A proved root, or one that exists and is closed."""
+
     root: RestRoot
-    index: Index
+    index: Index | None
+    """None when the root answers that it is closed to strangers."""
     front: FrontPage | None
+    closed: AgentError | None = None
 
 
-async def discover(http: Transport, site: Site) -> Found:
-    """The site's REST root with its index: two requests on an ordinary site.
+@dataclass(slots=True)
+class _Search:
+    """What was seen while looking, for the one sentence that says why nothing was found."""
 
-    The front page announces the root; where it is silent the usual places are tried. A root
-    counts only when its index names the configured site as its home: a wrong path below
-    another site answers as that other site.
-    Raises RestApiNotFound, RestClosed, WrongSite, or what the front page's request raised.
+    tried: set[str] = field(default_factory=set)
+    pages: list[FrontPage] = field(default_factory=list)
+    closed: tuple[RestRoot, AgentError] | None = None
+    refusals: list[AgentError] = field(default_factory=list)
+    front_failure: AgentError | None = None
+
+
+async def discover(visit: Visit, *, remembered: str | None, cache_key: str) -> Found:
+    """The site's REST root with its index: one request on an ordinary site.
+
+    A root counts only when its index names the configured site as its home: a wrong path below
+    another site answers as that other site. A root that refuses strangers is remembered while
+    other ways are tried, and returned without an index when none is open.
+    Raises RestApiNotFound, WrongSite, SiteSuspended, SiteMoved, or what made the site unreachable.
     """
-    front, front_failure = await _front_page(http, site)
-    refusals: list[AgentError] = []
-    for root in _candidates(front.url if front else f"{site.url}/", front.rest_root if front else None):
-        try:
-            index = await _index_at(http, root)
-        except SiteError as error:
-            if error.transient:
-                raise
-            refusals.append(error)
+    search = _Search()
+    async for root in _candidates(visit, search, remembered, cache_key):
+        if root.url in search.tried:
             continue
-        if index is None:
-            continue
-        if not _same_home(index.home, site.url, front.url if front else site.url):
-            refusals.append(_wrong_site(site, index))
-            continue
-        return Found(root, index, front)
-    raise _why_not(site, front_failure, refusals)
+        search.tried.add(root.url)
+        index = await _proved(visit, root, search)
+        if index is not None:
+            return Found(root, index, _own_page(search))
+    if search.closed:
+        root, closed = search.closed
+        return Found(root, None, _own_page(search), closed)
+    raise _why_not(visit.site, search)
 
 
-async def _front_page(http: Transport, site: Site) -> tuple[FrontPage | None, AgentError | None]:
+async def _candidates(
+    visit: Visit, search: _Search, remembered: str | None, cache_key: str
+) -> AsyncIterator[RestRoot]:
+    """Where a root may be, the likeliest first; later ones only cost a request when the first ones failed."""
+    site = visit.site
+    for url in filter(None, (site.rest_root, remembered, f"{site.url}/wp-json/")):
+        yield RestRoot(url, cache_key)
+    # The usual place is silent. What answered there may be WordPress's own page, which names the root.
+    for page in search.pages:
+        if page.rest_root:
+            yield RestRoot(page.rest_root, cache_key)
+    front = await _front_page(visit, search)
+    bases = [site.url]
+    if front:
+        if front.rest_root:
+            yield RestRoot(front.rest_root, cache_key)
+        bases.insert(0, _folder(front.url))
+    for base in dict.fromkeys(bases):
+        for place in ("wp-json/", "index.php?rest_route=/", "?rest_route=/", "index.php/wp-json/"):
+            yield RestRoot(f"{base}/{place}", cache_key)
+    for parent in _parents(site.url):
+        for place in ("wp-json/", "index.php?rest_route=/"):
+            yield RestRoot(f"{parent}/{place}", cache_key)
+    if announced := await _from_rsd(visit, site.url):
+        yield RestRoot(announced, cache_key)
+
+
+async def _front_page(visit: Visit, search: _Search) -> FrontPage | None:
     """The page at the site's address; a broken or closed one does not end the search."""
-    answer = await http.fetch("GET", f"{site.url}/", headers={"Accept": "text/html,*/*;q=0.5"})
-    if answer.redirected_from and "wp-signup.php" in answer.url:
-        return None, None
-    return read_front_page(answer.url, answer.headers, answer.body), failure_of(answer)
+    answer = await visit.get(f"{visit.site.url}/", as_stranger=True, Accept="text/html,*/*;q=0.5")
+    search.front_failure = failure_of(answer)
+    if isinstance(search.front_failure, SiteSuspended) or (search.front_failure and search.front_failure.transient):
+        raise search.front_failure
+    if is_challenge(answer) or "wp-signup.php" in answer.url:
+        return None
+    page = read_front_page(answer.url, answer.headers, answer.body)
+    search.pages.append(page)
+    return page
 
 
-def _candidates(front_url: str, announced: str | None) -> Iterator[RestRoot]:
-    """Where a root may be, the likeliest first; each once."""
-    base = front_url.split("?")[0].split("#")[0]
-    base = base if base.endswith("/") else base.rsplit("/", 1)[0] + "/"
-    places = [f"{base}wp-json/", f"{base}index.php?rest_route=/", f"{base}?rest_route=/", f"{base}index.php/wp-json/"]
-    if announced and urlsplit(announced).hostname == urlsplit(base).hostname:
-        places.insert(0, announced)
-    yield from map(RestRoot, dict.fromkeys(places))
-
-
-async def _index_at(http: Transport, root: RestRoot) -> Index | None:
-    """The index at a candidate; None for anything that is none, such as a home page with 200."""
-    answer = await http.fetch("GET", root.route("", _fields=INDEX_FIELDS))
-    failure = failure_of(answer)
-    if failure and (isinstance(failure, RestClosed) or failure.transient):
-        raise failure
+async def _from_rsd(visit: Visit, base: str) -> str | None:
+    """The root that the XML-RPC endpoint announces: survives themes that clean the page's head."""
     try:
-        return read_index(answer.json())
+        answer = await visit.get(f"{base}/xmlrpc.php?rsd", as_stranger=True, Accept="application/rsd+xml,*/*;q=0.5")
+    except SiteError:
+        return None
+    announced = read_rsd(answer.body) if answer.status == 200 else None
+    return announced if announced and host_of(announced) == host_of(answer.url) else None
+
+
+async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Index | None:
+    """The index at a candidate when it is this site's; None, with what was seen noted, otherwise."""
+    try:
+        answer = await visit.get(root.route("", _fields=INDEX_FIELDS), as_stranger=True)
+    except SiteError as error:
+        if error.transient:
+            raise
+        search.refusals.append(error)
+        return None
+    failure = failure_of(answer)
+    if failure and (failure.transient or isinstance(failure, SiteSuspended)):
+        raise failure
+    page = read_front_page(answer.url, answer.headers, answer.body)
+    if isinstance(failure, RestClosed) and (failure.reason != "forbidden" or page.rest_root):
+        # WordPress itself refuses: its JSON says so, or its Link header stands on the refusal.
+        search.closed = search.closed or (root, failure)
+    if failure:
+        search.refusals.append(failure)
+    if page.rest_root and host_of(page.rest_root) == host_of(answer.url):
+        search.pages.append(page)
+    return _own_index(visit, answer, search) if failure is None else None
+
+
+def _own_index(visit: Visit, answer: Answer, search: _Search) -> Index | None:
+    """The index in an answer, when its home is the configured site."""
+    try:
+        index = read_index(visit.parse(answer))
     except BadJson:
         return None
+    if index is None:
+        return None
+    reached = {identity(_folder(url)) for url in (visit.site.url, *(page.url for page in search.pages))}
+    # A redirect of the whole site (http to https, to www.) shows in where the index itself was found.
+    if identity(index.home) in reached or _is_parent_of_pasted(index.home, visit.site.url):
+        return index
+    search.refusals.append(_wrong_site(visit.site, index))
+    return None
 
 
-def _same_home(home: str, configured: str, reached: str) -> bool:
-    return identity(home) in (identity(configured), identity(reached))
+def _is_parent_of_pasted(home: str, configured: str) -> bool:
+    """Whether somebody pasted an address inside the site, such as …/wp-admin or …/wp-login.php."""
+    below = identity(configured).removeprefix(identity(home))
+    return below != identity(configured) and below.startswith(("/wp-admin", "/wp-login.php", "/index.php"))
 
 
-def identity(url: str) -> str:
-    """What two spellings of one site share: host without www., port if unusual, path. No scheme."""
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").removeprefix("www.").rstrip(".")
-        host = host.encode("idna").decode("ascii") if not host.isascii() else host
-        port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
-    except ValueError:  # UnicodeError is one too
-        return url
-    return f"{host}{port}{parts.path.rstrip('/')}"
+def _parents(url: str) -> list[str]:
+    """The addresses above a pasted one: `https://x/blog` and `https://x` for `https://x/blog/wp-admin`."""
+    parts = urlsplit(url)
+    segments = [segment for segment in parts.path.split("/") if segment]
+    return [
+        parts._replace(path="/".join(["", *segments[:count]])).geturl().rstrip("/")
+        for count in range(len(segments) - 1, -1, -1)
+    ][:3]
+
+
+def _folder(url: str) -> str:
+    """The folder of a page's address, without a trailing slash."""
+    path = urlsplit(url).path
+    folder = path if path.endswith("/") or "." not in path.rsplit("/", 1)[-1] else path.rsplit("/", 1)[0]
+    return urlsplit(url)._replace(path=folder, query="", fragment="").geturl().rstrip("/")
+
+
+def _own_page(search: _Search) -> FrontPage | None:
+    return next((page for page in search.pages if page.is_front), None)
 
 
 def _wrong_site(site: Site, index: Index) -> WrongSite:
@@ -105,23 +186,24 @@ def _wrong_site(site: Site, index: Index) -> WrongSite:
     )
 
 
-def _why_not(site: Site, front: AgentError | None, refusals: list[AgentError]) -> AgentError:
-    """The failure that tells most: a refusal by WordPress, another site, then what the front page said."""
-    for kind in (RestClosed, WrongSite):
-        for refusal in refusals:
+def _why_not(site: Site, search: _Search) -> AgentError:
+    """The failure that tells most: another site, another host, a refusal, then what the front page said."""
+    for kind in (WrongSite, SiteMoved, RestClosed):
+        for refusal in search.refusals:
             if isinstance(refusal, kind):
                 return refusal
-    if refusals:
-        return refusals[0]
-    where = spoken(httpx.URL(site.url))
-    if front is not None:
-        return RestApiNotFound(
-            f"{where}: no WordPress REST API was found ({front.message.split(': ', 1)[-1]})",
-            reason="no_rest",
-            hint="Check the address; a site in a subfolder needs the whole address, such as https://example.com/blog.",
-        )
+    challenges = [refusal for refusal in search.refusals if refusal.reason == "challenge"]
+    if challenges:
+        return challenges[0]
+    if search.front_failure and search.front_failure.reason != "not_json":
+        return _no_rest(site, f" ({search.front_failure.message.split(': ', 1)[-1]})")
+    return _no_rest(site, "")
+
+
+def _no_rest(site: Site, because: str) -> RestApiNotFound:
     return RestApiNotFound(
-        f"{where}: no WordPress REST API was found",
+        f"{spoken(httpx.URL(site.url))}: no WordPress REST API was found{because}",
         reason="no_rest",
-        hint="Check that this is a WordPress site, its whole address, and that no plugin switches the REST API off.",
+        hint="Check that this is a WordPress site, its whole address (a subfolder included), and that no plugin "
+        "switches the REST API off.",
     )

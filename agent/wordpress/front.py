@@ -21,6 +21,8 @@ class FrontPage:
     generator: str | None
     """The version in `<meta name="generator">`; site owners often remove it."""
     title: str | None
+    is_front: bool
+    """Whether it is a page at all, and not some other answer that carries a Link header."""
 
 
 def read_front_page(url: str, headers: httpx.Headers, body: bytes) -> FrontPage:
@@ -29,7 +31,23 @@ def read_front_page(url: str, headers: httpx.Headers, body: bytes) -> FrontPage:
     # Only the head is of interest, and some pages are megabytes long.
     page.feed(body[:262_144].decode("utf-8", "replace"))
     announced = rest_link(headers) or page.rest_root
-    return FrontPage(url, urljoin(url, announced) if announced else None, page.generator, page.title)
+    return FrontPage(url, _absolute(url, announced), page.generator, page.title, is_front=b"<html" in body[:4096].lower())
+
+
+def read_rsd(body: bytes) -> str | None:
+    """The `apiLink` of the API named WP-API in what `xmlrpc.php?rsd` answers."""
+    found = _RSD_API.search(body[:65_536].decode("utf-8", "replace"))
+    return unescape(found[1]) if found else None
+
+
+_RSD_API = re.compile(r'<api\s+name="WP-API"[^<>]*\sapiLink="([^"<>]+)"')
+
+
+def _absolute(base: str, announced: str | None) -> str | None:
+    try:
+        return urljoin(base, announced) if announced else None
+    except ValueError:
+        return None
 
 
 def rest_link(headers: httpx.Headers) -> str | None:

@@ -1,12 +1,13 @@
-"""Which content types are public: decided from what WordPress itself publishes, not from names."""
+"""Which content types are public: decided from what WordPress itself publishes, not from names. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from agent.structure.label import label_from_slug
 from agent.structure.model import ContentType, Family, LabelSource
 
 Listing = Mapping[str, ContentType]
-"""{slug: content type}, everything that REST shows, public or not."""
+"""{slug: content type} of one family."""
 
 # Public on every WordPress since 3.1 and in REST on none: core registers it without show_in_rest.
 POST_FORMAT = ContentType(Family.TAXONOMY, "post_format", "Formats", LabelSource.BUILTIN)
@@ -14,27 +15,89 @@ POST_FORMAT = ContentType(Family.TAXONOMY, "post_format", "Formats", LabelSource
 # The search route leaves out the one public type that is never published: its status is `inherit`.
 ATTACHMENT = "attachment"
 
+# Only where a site cannot say what is public at all: core's own types for the editor and the menus.
+_CORES_OWN = ("wp_", "nav_menu")
+
 
 @dataclass(frozen=True, slots=True)
-class Public:
-    content_types: tuple[ContentType, ...]
-    warnings: tuple[str, ...] = ()
+class Evidence:
+    """All that was learned about what is public."""
+
+    types: Listing
+    """What REST lists, public or not; of the edit context where a login opened it."""
+    taxonomies: Listing
+    searchable: frozenset[str] | None
+    """The enum of the search route: exactly the public slugs that REST shows, `attachment` apart."""
+    proved: Mapping[str, frozenset[Family]] = field(default_factory=dict)
+    """Families that the search route itself confirmed, for slugs that could be either."""
+    told_types: Listing = field(default_factory=dict)
+    """By XML-RPC: public types, those hidden from REST too, as far as the login may edit them."""
+    told_taxonomies: Listing = field(default_factory=dict)
+    hidden_types: Listing = field(default_factory=dict)
+    """By the sitemap: public types that REST does not show."""
+
+    @property
+    def ambiguous(self) -> frozenset[str]:
+        """Searchable slugs whose family the listings do not settle: in both of them, or in neither."""
+        both = self.types.keys() & self.taxonomies.keys()
+        neither = (self.searchable or frozenset()) - self.types.keys() - self.taxonomies.keys()
+        return (both & (self.searchable or frozenset())) | neither
+
+    @property
+    def knows_taxonomies(self) -> bool:
+        """Since 5.6 the enum has taxonomies too; before, it says nothing about them."""
+        return self.searchable is not None and any(slug in self.searchable for slug in self.taxonomies)
 
 
-def public_content(types: Listing, taxonomies: Listing, searchable: frozenset[str] | None) -> Public:
-    """The public part of what REST lists.
+def public_content(evidence: Evidence) -> tuple[ContentType, ...]:
+    """Every public content type, each once: the union of what every source knows, REST's labels first."""
+    types = dict(evidence.hidden_types) | dict(evidence.told_types)
+    taxonomies = {POST_FORMAT.slug: POST_FORMAT} | dict(evidence.told_taxonomies)
+    types |= _from_rest(Family.POST_TYPE, evidence)
+    taxonomies |= _from_rest(Family.TAXONOMY, evidence)
+    return (*types.values(), *taxonomies.values())
 
-    `types` and `taxonomies` name everything with show_in_rest, blocks and templates included. The
-    enum of the search route names exactly what is public besides (post types since WordPress 5.0,
-    taxonomies since 5.6), publicly queryable or not.
+
+def _from_rest(family: Family, evidence: Evidence) -> dict[str, ContentType]:
+    listing = evidence.types if family is Family.POST_TYPE else evidence.taxonomies
+    told = evidence.told_types if family is Family.POST_TYPE else evidence.told_taxonomies
+    if evidence.searchable is None or (family is Family.TAXONOMY and not evidence.knows_taxonomies):
+        return _by_other_signs(listing.values(), told)
+    shown = {slug: kind for slug, kind in listing.items() if _is_searchable(slug, family, evidence)}
+    for slug in evidence.ambiguous - listing.keys():
+        if family in evidence.proved.get(slug, ()):
+            shown[slug] = told.get(slug) or unlisted(family, slug)
+    return {slug: replace(kind, public=True) for slug, kind in shown.items()}
+
+
+def _is_searchable(slug: str, family: Family, evidence: Evidence) -> bool:
+    if family is Family.POST_TYPE and slug == ATTACHMENT:
+        return True
+    if slug not in (evidence.searchable or ()):
+        return False
+    return slug not in evidence.ambiguous or family in evidence.proved.get(slug, ())
+
+
+def _by_other_signs(listing: Iterable[ContentType], told: Listing) -> dict[str, ContentType]:
+    """Without a search route: what XML-RPC or the edit context says, else all but core's own, flagged.
+
+    Both of these show what the login may edit. So what stands in the edit context (`public` is then
+    no longer None) and not in XML-RPC's list of public types is not public.
     """
-    if searchable is None:
-        return Public(
-            (*types.values(), *taxonomies.values(), POST_FORMAT),
-            ("the site has no search route: which content types are public could not be learned, all are listed",),
-        )
-    shown = [kind for slug, kind in types.items() if slug in searchable or slug == ATTACHMENT]
-    shown += [kind for slug, kind in taxonomies.items() if slug in searchable]
-    unlisted = sorted(searchable - types.keys() - taxonomies.keys())
-    warnings = tuple(f"{slug[:64]!r} is public, but neither a listed post type nor a taxonomy" for slug in unlisted)
-    return Public((*shown, POST_FORMAT), warnings)
+    shown = {}
+    for kind in listing:
+        if kind.slug in told or kind.slug in _BUILTIN_PUBLIC:
+            shown[kind.slug] = replace(kind, public=True)
+        elif kind.public is None and not kind.slug.startswith(_CORES_OWN):
+            shown[kind.slug] = kind
+        elif kind.public and not told:
+            shown[kind.slug] = kind
+    return shown
+
+
+_BUILTIN_PUBLIC = frozenset({"post", "page", ATTACHMENT, "category", "post_tag"})
+
+
+def unlisted(family: Family, slug: str) -> ContentType:
+    """A content type that no listing describes: counted by the search route, named by its slug."""
+    return ContentType(family, slug, label_from_slug(slug), LabelSource.SLUG)

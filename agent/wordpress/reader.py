@@ -3,37 +3,50 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from dataclasses import replace
 
 from agent.clock import Clock
-from agent.errors import AnswerNotUnderstood, SiteUnreachable
-from agent.structure.model import Answers, ContentType, Count, Family, Site
+from agent.errors import AnswerNotUnderstood, RestClosed, SiteUnreachable
+from agent.structure.model import Answers, Count, LoginState, Site
 from agent.transport import Transport
-from agent.wordpress.answers import read_listing
-from agent.wordpress.counts import count
+from agent.wordpress.atonce import both
+from agent.wordpress.closed import open_closed, read_fallback
+from agent.wordpress.counting import count_all
+from agent.wordpress.coverage import coverage_of, language_scope
 from agent.wordpress.discovery import discover
+from agent.wordpress.gathering import gather
+from agent.wordpress.login import log_in
 from agent.wordpress.public import public_content
-from agent.wordpress.reading import get_json
-from agent.wordpress.root import RestRoot
 from agent.wordpress.version import learn_version
+from agent.wordpress.visit import Visit
+from agent.wordpress.xmlrpc import Login
 
 DEADLINE_SECONDS = 120.0
 """For one whole reading, whatever the site does."""
+
+OpenSite = Callable[[Site], AbstractAsyncContextManager[Transport]]
+LoginFor = Callable[[Site], Login | None]
 
 
 class SiteReader:
     """Reads sites; each reading has its own connections, and ends with them."""
 
-    def __init__(self, open_site: Callable[[Site], AbstractAsyncContextManager[Transport]], clock: Clock) -> None:
+    def __init__(self, open_site: OpenSite, clock: Clock, *, login_for: LoginFor) -> None:
         self._open = open_site
         self._clock = clock
+        self._login_for = login_for
 
-    async def read(self, site: Site) -> Answers:
-        """What the site says of itself; raises SiteError when that cannot be learned."""
+    async def read(self, site: Site, *, remembered_root: str | None = None) -> Answers:
+        """What the site says of itself; raises SiteError when that cannot be learned.
+
+        remembered_root   where the REST root was the last time: asked first, and proved again
+        """
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._open(site) as http:
-                return await self._read(site, http, started)
+                answers = await self._read(Visit(http, site), remembered_root)
+                seconds = self._clock.monotonic() - started
+                return replace(answers, requests=http.requests, duration_seconds=seconds)
         except TimeoutError:
             raise SiteUnreachable(
                 f"{site.name}: the reading took longer than {DEADLINE_SECONDS:.0f} seconds",
@@ -41,49 +54,40 @@ class SiteReader:
                 hint="Check why the site is so slow; it is tried again by itself.",
             ) from None
 
-    async def _read(self, site: Site, http: Transport, started: float) -> Answers:
-        found = await discover(http, site)
-        (types, odd_types), (taxonomies, odd_taxonomies) = await _all(
-            _listing(http, found.root, Family.POST_TYPE), _listing(http, found.root, Family.TAXONOMY)
+    async def _read(self, visit: Visit, remembered_root: str | None) -> Answers:
+        site, now = visit.site, self._clock.now()
+        found = await discover(visit, remembered=remembered_root, cache_key=f"{now.timestamp():.3f}")
+        login = await log_in(visit, found.root, found.index, self._login_for(site))
+        try:
+            index = found.index or await open_closed(visit, found, login.failure)
+        except RestClosed as closed:
+            return await read_fallback(visit, found.root, closed, finished_at=self._clock.now)
+
+        gathered = await gather(visit, found.root, index, login)
+        kinds = public_content(gathered.evidence)
+        if unsure := [kind.slug for kind in kinds if kind.public is None]:
+            visit.warn(f"not certain to be public: {', '.join(unsure[:20])}")
+        version, counts = await both(
+            learn_version(visit, found.root, index, front=found.front, told=login.told),
+            count_all(visit, found.root, kinds, gathered, login),
         )
-        public = public_content(types, taxonomies, found.index.searchable)
-        version, *counts = await _all(
-            learn_version(http, site_url=found.index.url, front=found.front),
-            *(count(http, found.root, kind) for kind in public.content_types),
-        )
-        _refuse_a_reading_without_counts(site, counts)
+        refuse_a_reading_without_counts(site, counts)
         return Answers(
-            site_url=found.index.url,
-            home=found.index.home,
-            title=found.index.title,
+            site_url=index.url,
+            home=index.home,
+            title=index.title,
             root=found.root.url,
-            wordpress_version=version.value,
-            version_source=version.source,
-            counted=tuple(zip(public.content_types, counts, strict=True)),
+            version=version,
+            counted=tuple(zip(kinds, counts, strict=True)),
+            coverage=coverage_of(index, gathered, login),
             finished_at=self._clock.now(),
-            warnings=(*odd_types, *odd_taxonomies, *public.warnings),
-            requests=http.requests,
-            duration_seconds=self._clock.monotonic() - started,
+            login=LoginState(login.state, login.username, login.roles, login.failure),
+            languages=language_scope(index),
+            warnings=visit.warnings,
         )
 
 
-async def _listing(http: Transport, root: RestRoot, family: Family) -> tuple[dict[str, ContentType], list[str]]:
-    route = "wp/v2/types" if family is Family.POST_TYPE else "wp/v2/taxonomies"
-    _, value = await get_json(http, root.route(route))
-    return read_listing(family, value, where=route)
-
-
-async def _all(*readings: Any) -> list[Any]:
-    """All results in order; the first failure cancels the rest and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(reading) for reading in readings]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-def _refuse_a_reading_without_counts(site: Site, counts: list[Count]) -> None:
+def refuse_a_reading_without_counts(site: Site, counts: list[Count]) -> None:
     """A site that counts nothing at all is broken, not empty."""
     if counts and all(count.value is None for count in counts):
         raise AnswerNotUnderstood(

@@ -9,6 +9,8 @@ class RestRoot:
     """`https://x/wp-json/` or `https://x/index.php?rest_route=/`, as the site announced it."""
 
     url: str
+    cache_key: str = ""
+    """Added to every request, where WordPress ignores it: a cache that knows only URLs must ask anew."""
 
     def route(self, path: str, **parameters: str | int) -> str:
         """The URL of a route such as `wp/v2/types`; parameters join what the root's query holds.
@@ -24,4 +26,12 @@ class RestRoot:
         else:
             location = f"{parts.path.rstrip('/')}/{path}"
         query += [(key, str(value)) for key, value in parameters.items()]
+        if self.cache_key:
+            query.append(("_ts", self.cache_key))
         return urlunsplit(parts._replace(path=location, query=urlencode(query, safe="/,."), fragment=""))
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """(scheme, host with port): where a login may be sent."""
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.netloc

@@ -1,0 +1,41 @@
+"""Connecting somewhere else than a site's name says: for a WordPress in the same container network."""
+
+import ssl
+from dataclasses import dataclass
+
+import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """Requests to `public` are sent to `internal`, under the public name."""
+
+    public: str
+    internal: str
+
+
+class DetourTransport(httpx.AsyncHTTPTransport):
+    """Below redirects and logins, which both go by the public address.
+
+    The site sees its own Host, and by X-Forwarded-Proto the scheme that its visitors use; where
+    the internal address speaks TLS, its certificate is checked for the public name.
+    """
+
+    def __init__(self, detour: Detour, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(verify=verify, limits=limits, trust_env=False)
+        self._public = httpx.URL(detour.public)
+        self._internal = httpx.URL(detour.internal)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        here = request.url
+        if (here.scheme, here.host, here.port) != (self._public.scheme, self._public.host, self._public.port):
+            return await super().handle_async_request(request)
+        inside = self._internal
+        sent = httpx.Request(
+            request.method,
+            here.copy_with(scheme=inside.scheme, host=inside.host, port=inside.port),
+            headers={**request.headers, "Host": here.netloc.decode("ascii"), "X-Forwarded-Proto": here.scheme},
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": here.host},
+        )
+        return await super().handle_async_request(sent)

@@ -1,0 +1,61 @@
+"""One hub a process: Django set up once, its database brought up to date."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import django
+from django.conf import settings
+
+from agent.hub.options import HubOptions
+from agent.hub.private_files import make_private_directory, make_private_file
+from agent.hub.settings import databases, django_settings
+
+T = TypeVar("T")
+
+
+def configure(options: HubOptions) -> None:
+    """Set Django up for these options; the second call for the same folder does nothing.
+
+    Raises RuntimeError when this process already runs a hub in another folder: Django's settings
+    are one per process.
+    """
+    if settings.configured:
+        if settings.DATABASES["default"]["NAME"] != databases(options)["default"]["NAME"]:
+            raise RuntimeError("this process already runs a hub in another folder")
+        return
+    make_private_directory(options.directory)
+    make_private_file(databases(options)["default"]["NAME"])
+    settings.configure(**django_settings(options))
+    django.setup()
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema and drop what has expired."""
+    from django.contrib.sessions.models import Session
+    from django.core.management import call_command
+    from django.utils import timezone
+    from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+    call_command("migrate", interactive=False, verbosity=0)
+    now = timezone.now()
+    Session.objects.filter(expire_date__lt=now).delete()
+    OutstandingToken.objects.filter(expires_at__lt=now).delete()
+
+
+def in_own_thread(work: Callable[[], T]) -> T:
+    """Run database work and leave no connection behind.
+
+    Django refuses its ORM on a thread with a running event loop; a short-lived thread lets both
+    a plain caller and one inside a loop prepare the hub.
+    """
+    from django.db import connections
+
+    def run() -> T:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-prepare") as pool:
+        return pool.submit(run).result()

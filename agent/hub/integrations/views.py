@@ -1,0 +1,122 @@
+"""The API: log in, list, push, read back. Every query is scoped to its owner; a stranger's row is 404."""
+
+import hashlib
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.fields.json import KT
+from django.utils import timezone
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import ListAPIView, get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.views import TokenViewBase
+
+from agent.backend.contract import GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER
+from agent.hub.integrations.contents import count_synced
+from agent.hub.integrations.intake import Push, take_in
+from agent.hub.integrations.models import Content, SiteIntegration
+from agent.hub.integrations.serializers import (
+    IntegrationSerializer,
+    LoginSerializer,
+    RefreshSerializer,
+    StructureSerializer,
+)
+
+
+class LoginView(TokenViewBase):
+    """POST {"email", "password"} → {"access", "refresh"}; 401, or 429 with Retry-After."""
+
+    serializer_class = LoginSerializer
+
+
+class RefreshView(TokenViewBase):
+    """POST {"refresh"} → {"access", "refresh"}; 401 for one that was used, expired or revoked."""
+
+    serializer_class = RefreshSerializer
+
+
+class IntegrationListView(ListAPIView[SiteIntegration]):
+    """GET ?site=&platform= → the caller's integrations, in the configured shape."""
+
+    serializer_class = IntegrationSerializer
+
+    def get_queryset(self) -> QuerySet[SiteIntegration]:
+        rows = owned_integrations(self.request).select_related("site").defer("config_json").order_by("pk")
+        rows = rows.annotate(last_structure_fetch=KT("config_json__content_types__last_structure_fetch"))
+        if (site := self.request.query_params.get("site")) is not None:
+            rows = rows.filter(site_id=_row_id(site))
+        if (platform := self.request.query_params.get("platform")) is not None:
+            rows = rows.filter(platform=platform)
+        return rows
+
+
+class UpdateStructureView(APIView):
+    """POST the document → 200 with what was taken in; 400, 409 (older) or 422 (key reused)."""
+
+    def post(self, request: Request, integration_id: int) -> Response:
+        integration = get_object_or_404(owned_integrations(request).only("pk"), pk=integration_id)
+        # The bytes first: once REST framework has parsed its stream, they are gone.
+        body_sha256 = hashlib.sha256(request.body).hexdigest()
+        document = StructureSerializer(data=request.data)
+        document.is_valid(raise_exception=True)
+        push = Push(
+            document=_plain(document.validated_data),
+            body_sha256=body_sha256,
+            idempotency_key=_idempotency_key(request),
+            generation=_generation(request),
+        )
+        return Response(take_in(integration.pk, push, received_at=timezone.now()))
+
+
+class ContentTypesView(APIView):
+    """GET → post_types and taxonomies, each entry with its synced_count, and last_structure_fetch."""
+
+    def get(self, request: Request, integration_id: int) -> Response:
+        integration = get_object_or_404(owned_integrations(request), pk=integration_id)
+        known = integration.config_json.get("content_types", {})
+        synced = count_synced(integration)
+        return Response(
+            {
+                "post_types": _with_synced(known.get("post_types", {}), synced.get(Content.Family.POST_TYPE, {})),
+                "taxonomies": _with_synced(known.get("taxonomies", {}), synced.get(Content.Family.TAXONOMY, {})),
+                "last_structure_fetch": known.get("last_structure_fetch"),
+            }
+        )
+
+
+def owned_integrations(request: Request) -> QuerySet[SiteIntegration]:
+    """The only way the API reaches integrations."""
+    return SiteIntegration.objects.filter(site__owner=request.user)
+
+
+def _with_synced(entries: dict[str, Any], synced: Any) -> dict[str, Any]:
+    return {slug: {**entry, "synced_count": synced.get(slug, 0)} for slug, entry in entries.items()}
+
+
+def _plain(document: Any) -> dict[str, Any]:
+    return {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
+
+
+def _row_id(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,18}", text) is None:
+        raise ValidationError({"site": ["Must be the number of a site."]})
+    return int(text)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY_HEADER)
+    if key is not None and re.fullmatch(r"[\x21-\x7e]{1,255}", key) is None:
+        raise ValidationError({IDEMPOTENCY_KEY_HEADER: ["Must be 1 to 255 visible ASCII characters."]})
+    return key
+
+
+def _generation(request: Request) -> int | None:
+    text = request.headers.get(GENERATION_HEADER)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,18}", text) is None:
+        raise ValidationError({GENERATION_HEADER: ["Must be 1 to 18 digits."]})
+    return int(text)

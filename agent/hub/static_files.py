@@ -1,0 +1,36 @@
+"""The hub's own files: a stylesheet and an icon, named by their content and served from memory."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "static"
+FILES = {"stylesheet": ("hub.css", "text/css; charset=utf-8"), "icon": ("hub.svg", "image/svg+xml")}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    path: str
+    """/static/hub.<digest>.css: another content is another address, so it may be cached for ever."""
+    media_type: str
+    body: bytes
+
+
+@cache
+def static_files() -> Mapping[str, StaticFile]:
+    """Name → file, read once. A closed list: no path from a request ever reaches the disk."""
+    return {name: _read(FOLDER / file, media_type) for name, (file, media_type) in FILES.items()}
+
+
+def addresses(request: Any = None) -> dict[str, str]:
+    """Template context processor: the address of each file under its name."""
+    return {name: file.path for name, file in static_files().items()}
+
+
+def _read(path: Path, media_type: str) -> StaticFile:
+    body = path.read_bytes()
+    digest = hashlib.sha256(body).hexdigest()[:12]
+    return StaticFile(f"/static/{path.stem}.{digest}{path.suffix}", media_type, body)

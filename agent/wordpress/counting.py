@@ -1,0 +1,93 @@
+"""All counts of one reading: each from the most exact source there is for it, then checked against the sum."""
+
+from dataclasses import replace
+
+from agent.structure.model import ContentType, Count, CountSource, Family
+from agent.wordpress.atonce import every
+from agent.wordpress.counts import count_by_rest, search_total
+from agent.wordpress.gathering import Gathered
+from agent.wordpress.login import LoggedIn
+from agent.wordpress.root import RestRoot
+from agent.wordpress.sitemap import count_in_sitemap
+from agent.wordpress.visit import Visit
+from agent.wordpress.xmlrpc import XmlRpcUnavailable
+
+
+async def count_all(
+    visit: Visit, root: RestRoot, kinds: tuple[ContentType, ...], gathered: Gathered, login: LoggedIn
+) -> list[Count]:
+    """One count for each content type, in order.
+
+    Where anything was odd (a count by another route, a cache, stray output), the sum of the parts is
+    compared with the total that WordPress's own search gives; on a mismatch all are counted once
+    more, since items may have come or gone in between, and what remains is said.
+    """
+    counts = await _once(visit, root, kinds, gathered, login)
+    odd = visit.suspicious or any(
+        count.source not in (CountSource.COLLECTION, None) and kind.rest_base is not None
+        for kind, count in zip(kinds, counts, strict=True)
+    )
+    if not odd or await _agrees(visit, root, kinds, counts, gathered):
+        return counts
+    counts = await _once(visit, root, kinds, gathered, login)
+    if not await _agrees(visit, root, kinds, counts, gathered):
+        visit.warn("the counts do not add up to the total of the site's own search: a plugin or a cache changes them")
+        return [replace(count, exact=False) if count.value is not None else count for count in counts]
+    return counts
+
+
+async def _once(
+    visit: Visit, root: RestRoot, kinds: tuple[ContentType, ...], gathered: Gathered, login: LoggedIn
+) -> list[Count]:
+    return await every(_count(visit, root, kind, gathered, login) for kind in kinds)
+
+
+async def _count(visit: Visit, root: RestRoot, kind: ContentType, gathered: Gathered, login: LoggedIn) -> Count:
+    count = Count(None, reason="hidden_from_rest")
+    searchable = gathered.searchable(kind)
+    if kind.rest_base or searchable or kind.slug == "post_format":
+        count = await count_by_rest(visit, root, kind, searchable=searchable)
+    if count.value is None and (by_xmlrpc := await _by_xmlrpc(kind, login)) is not None:
+        return Count(by_xmlrpc, CountSource.XMLRPC)
+    if count.value is None and kind.family is Family.POST_TYPE:
+        return await _by_sitemap(visit, kind, gathered) or count
+    return count
+
+
+async def _by_xmlrpc(kind: ContentType, login: LoggedIn) -> int | None:
+    """Terms for whoever may assign them; posts only for administrators, since it lists what one may edit."""
+    if login.xmlrpc is None:
+        return None
+    try:
+        if kind.family is Family.TAXONOMY:
+            return await login.xmlrpc.count_terms(kind.slug)
+        if login.is_administrator and kind.slug != "attachment":
+            return await login.xmlrpc.count_posts(kind.slug)
+    except XmlRpcUnavailable:
+        pass
+    return None
+
+
+async def _by_sitemap(visit: Visit, kind: ContentType, gathered: Gathered) -> Count | None:
+    sitemap = gathered.sitemap
+    # Core adds the home page to the pages; how many remain is then a guess.
+    if sitemap is None or kind.slug not in sitemap.pages or kind.slug == "page":
+        return None
+    total = await count_in_sitemap(visit, sitemap, kind.slug)
+    return None if total is None else Count(total, CountSource.SITEMAP, exact=sitemap.by_core)
+
+
+async def _agrees(
+    visit: Visit, root: RestRoot, kinds: tuple[ContentType, ...], counts: list[Count], gathered: Gathered
+) -> bool:
+    """Whether the counts of what the search knows add up to its own totals; True where it cannot tell."""
+    for family in Family:
+        parts = [
+            count.value
+            for kind, count in zip(kinds, counts, strict=True)
+            if kind.family is family and gathered.searchable(kind)
+        ]
+        total = await search_total(visit, root, family) if parts and None not in parts else None
+        if total is not None and total != sum(part or 0 for part in parts):
+            return False
+    return True

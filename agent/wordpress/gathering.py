@@ -1,0 +1,145 @@
+"""Everything that is learned about what is public, from whichever sources are open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.errors import AnswerNotUnderstood, RestClosed, SiteError
+from agent.structure.model import ContentType, Family
+from agent.wordpress.answers import Index, read_listing, search_subtypes
+from agent.wordpress.atonce import both, every
+from agent.wordpress.counts import families_of
+from agent.wordpress.login import LoggedIn
+from agent.wordpress.public import Evidence, Listing, unlisted
+from agent.wordpress.root import RestRoot
+from agent.wordpress.sitemap import Sitemap, read_sitemap
+from agent.wordpress.visit import Visit, code_in
+
+AMBIGUOUS_LIMIT = 20
+"""Slugs whose family is asked for, two requests each; real sites have none or one."""
+
+_ROUTES = {Family.POST_TYPE: "wp/v2/types", Family.TAXONOMY: "wp/v2/taxonomies"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    evidence: Evidence
+    sitemap: Sitemap | None
+    hidden_taxonomies: tuple[str, ...] = ()
+    """Known to exist and to be hidden: named in the warnings, since their terms cannot be counted."""
+
+    def searchable(self, kind: ContentType) -> bool:
+        """Whether the search route counts this content type, and not something else in its name."""
+        evidence = self.evidence
+        if kind.slug not in (evidence.searchable or ()) or kind.slug == "attachment":
+            return False
+        return kind.slug not in evidence.ambiguous or kind.family in evidence.proved.get(kind.slug, ())
+
+
+async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) -> Gathered:
+    """Two requests on an ordinary site, and one for the sitemap where no administrator's login made it needless."""
+    types, taxonomies = await both(
+        _listing(visit, root, Family.POST_TYPE), _listing(visit, root, Family.TAXONOMY)
+    )
+    searchable = index.searchable or await _described_search(visit, root)
+    if visit.auth and (searchable is None or not searchable & taxonomies.keys()):
+        types, taxonomies = await _with_edit_context(visit, root, types, taxonomies)
+    evidence = Evidence(
+        types=types,
+        taxonomies=taxonomies,
+        searchable=searchable,
+        told_types=login.told.types if login.told else {},
+        told_taxonomies=login.told.taxonomies if login.told else {},
+    )
+    if searchable is None:
+        visit.warn("the site has no search route: what is public had to be concluded from other signs")
+    proved = await _settled(visit, root, evidence)
+    exact = login.told is not None and login.is_administrator
+    plain = "rest_route=" in root.url
+    sitemap = None if exact else await read_sitemap(visit, index.home, plain_permalinks=plain)
+    hidden = await _hidden_types(visit, root, evidence, sitemap)
+    hidden_taxonomies = () if exact else await _hidden_taxonomies(visit, root, index)
+    return Gathered(
+        Evidence(
+            types, taxonomies, searchable, proved, evidence.told_types, evidence.told_taxonomies, hidden
+        ),
+        sitemap,
+        hidden_taxonomies,
+    )
+
+
+async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: str) -> Listing:
+    """What REST lists of a family; nothing, with a warning, when just this route is closed."""
+    route = _ROUTES[family]
+    try:
+        value = await visit.get_json(root.route(route, **parameters))
+    except (RestClosed, AnswerNotUnderstood) as error:
+        visit.warn(f"{route} is closed ({error.reason}): labels come from the slugs")
+        return {}
+    listing, warnings = read_listing(family, value, where=route)
+    for warning in warnings:
+        visit.warn(warning)
+    return listing
+
+
+async def _described_search(visit: Visit, root: RestRoot) -> frozenset[str] | None:
+    """Before 5.3 the index cannot be cut down to one route: the route describes itself."""
+    try:
+        answer = await visit.http.fetch("OPTIONS", root.route("wp/v2/search"), auth=visit.auth)
+        return search_subtypes(visit.understand(answer))
+    except SiteError:
+        return None
+
+
+async def _with_edit_context(
+    visit: Visit, root: RestRoot, types: Listing, taxonomies: Listing
+) -> tuple[Listing, Listing]:
+    """The same listings with what the edit context adds; it leaves out what this login may not edit."""
+    more_types, more_taxonomies = await both(
+        _listing(visit, root, Family.POST_TYPE, context="edit"),
+        _listing(visit, root, Family.TAXONOMY, context="edit"),
+    )
+    return {**types, **more_types}, {**taxonomies, **more_taxonomies}
+
+
+async def _settled(visit: Visit, root: RestRoot, evidence: Evidence) -> Mapping[str, frozenset[Family]]:
+    """The families of slugs that the listings leave open, as the search route knows them."""
+    slugs = sorted(evidence.ambiguous)[:AMBIGUOUS_LIMIT]
+    families = await every(families_of(visit, root, slug) for slug in slugs)
+    for slug, found in zip(slugs, families, strict=True):
+        if not found:
+            visit.warn(f"{slug!r} is public, but whether as a post type or a taxonomy could not be learned")
+    return dict(zip(slugs, families, strict=True))
+
+
+async def _hidden_types(
+    visit: Visit, root: RestRoot, evidence: Evidence, sitemap: Sitemap | None
+) -> dict[str, ContentType]:
+    """Post types that only the sitemap shows. An SEO plugin's also names other things: WordPress is asked."""
+    known = {*evidence.types, *evidence.taxonomies, *evidence.told_types, *(evidence.searchable or ())}
+    slugs = sorted(slug for slug in (sitemap.pages if sitemap else ()) if slug not in known)
+    if sitemap and not sitemap.by_core:
+        exist = await every(_exists_hidden(visit, root, f"wp/v2/types/{slug}") for slug in slugs[:AMBIGUOUS_LIMIT])
+        slugs = [slug for slug, exists in zip(slugs, exist, strict=False) if exists]
+    return {slug: unlisted(Family.POST_TYPE, slug) for slug in slugs}
+
+
+# Plugins that register public taxonomies outside of REST, by the namespace that gives them away.
+_KNOWN_TO_HIDE = {"wc/v3": "product_shipping_class"}
+
+
+async def _hidden_taxonomies(visit: Visit, root: RestRoot, index: Index) -> tuple[str, ...]:
+    slugs = [slug for namespace, slug in _KNOWN_TO_HIDE.items() if namespace in index.namespaces]
+    exist = await every(_exists_hidden(visit, root, f"wp/v2/taxonomies/{slug}") for slug in slugs)
+    found = tuple(slug for slug, exists in zip(slugs, exist, strict=True) if exists)
+    for slug in found:
+        visit.warn(f"taxonomy {slug} exists and is hidden from REST: an administrator's login would count it")
+    return found
+
+
+async def _exists_hidden(visit: Visit, root: RestRoot, route: str) -> bool:
+    """Whether WordPress knows something that it does not show: then it refuses instead of not finding it."""
+    try:
+        answer = await visit.get(root.route(route))
+    except SiteError:
+        return False
+    return answer.status in (401, 403) and code_in(answer) in ("rest_cannot_read_type", "rest_forbidden")

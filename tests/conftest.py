@@ -1,0 +1,194 @@
+"""What every test gets: no network beyond this machine, and for the fast folders a clean world that stays clean.
+
+The fast folders (unit, properties) use the fixture `sheltered`: a home of their own, no WPSA_* from
+outside, retries that do not wait, and nothing left behind afterwards: no task, thread or descriptor.
+"""
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from functools import wraps
+from inspect import iscoroutinefunction
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+import structlog
+from fakes import Logs, ManualClock
+
+from agent.redact import Redactor
+from agent.state.ledger import Ledger
+from agent.state.store import open_store
+from agent.telemetry.logs import configure
+
+# --- the network guard --------------------------------------------------------------------------
+
+_ASKED_OUTSIDE = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+_guard: list[list[str]] = []
+"""Where a test that is being watched notes what it asked for; empty when nobody watches."""
+
+
+class OffLoopback(OSError):
+    """A test wanted to leave this machine."""
+
+
+def _is_local(address: object) -> bool:
+    host = address[0] if isinstance(address, tuple) else address
+    if host is None or isinstance(address, (str, bytes)) and address is not host:
+        return True
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+    try:
+        return ipaddress.ip_address(text.split("%")[0]).is_loopback
+    except ValueError:
+        return text in ("", "localhost") or text.startswith(("/", "\0"))
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _guard or event not in _ASKED_OUTSIDE:
+        return
+    address = arguments[0] if event in ("socket.getaddrinfo", "socket.gethostbyname") else arguments[1]
+    if not _is_local(address):
+        _guard[-1].append(f"{event} {address!r}")
+        raise OffLoopback(f"off loopback: {event} {address!r}")
+
+
+sys.addaudithook(_watch)  # asyncio, httpx and urllib all come by here; subprocesses do not
+
+
+@pytest.fixture(autouse=True)
+def off_loopback(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Whatever asks for another machine fails the test, even when the code under test swallows the error.
+
+    A foreign backend that is named, and the download of a WordPress, are meant.
+    """
+    if request.config.getoption("--backend-url", default=None) or "wordpress" in request.path.parts:
+        yield []
+        return
+    asked: list[str] = []
+    _guard.append(asked)
+    yield asked
+    _guard.pop()
+    assert not asked, f"the test asked for another machine: {asked}"
+
+
+# --- a clean world ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sheltered(nothing_left: None, own_home: Path, fresh_logging: None) -> None:
+    """All of it at once."""
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without settings; neither the caller's options nor proxies decide how a test ends."""
+    for name in os.environ:
+        if name.startswith(("WPSA_", "XDG_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def fresh_logging() -> Iterator[None]:
+    """Logging and retries as the process starts with them, except that no retry waits."""
+    root = logging.getLogger()
+    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+    stamina.set_testing(True, attempts=1_000, cap=True)
+    yield
+    stamina.set_testing(False)
+    stamina.instrumentation.set_on_retry_hooks(None)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers[:], root.level, logging.raiseExceptions = handlers, level, raising
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Threads and descriptors are as before; tasks are looked at by `pytest_pyfunc_call`."""
+    threads, descriptors = set(threading.enumerate()), _descriptors()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(timeout=2)
+        assert not thread.is_alive(), f"left running: {thread}"
+    if _descriptors().keys() - descriptors.keys():
+        gc.collect()  # a closed connection may wait for the collector; what is left then is a leak
+    left = {number: what for number, what in _descriptors().items() if number not in descriptors}
+    assert not left, f"left open: {left}"
+
+
+def _descriptors() -> dict[int, str]:
+    found: dict[int, str] = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue  # the one that listed the folder
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """A sheltered coroutine ends with the tasks that it began with."""
+    test = pyfuncitem.obj
+    if not iscoroutinefunction(test) or "sheltered" not in pyfuncitem.fixturenames:
+        return
+
+    @wraps(test)
+    async def watched(**arguments: Any) -> None:
+        before = asyncio.all_tasks()
+        await test(**arguments)
+        for _ in range(5):  # a closing connection needs a few turns of the loop
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - before
+        assert not left, f"left running: {left}"
+
+    pyfuncitem.obj = watched
+
+
+# --- what tests ask for by name -----------------------------------------------------------------
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    return Redactor()
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def ledger(state_folder: Path, redactor: Redactor) -> Iterator[Ledger]:
+    """The state of an agent, in a real file."""
+    opened = Ledger(open_store(state_folder), redactor)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def logs(redactor: Redactor, fresh_logging: None) -> Logs:
+    """The log as a machine reads it, at debug."""
+    stream = StringIO()
+    configure(level="debug", format="json", redactor=redactor, stream=stream)
+    return Logs(stream)
