@@ -1,6 +1,7 @@
 """The composition root: settings become a working agent here and nowhere else."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -202,17 +203,28 @@ async def _embedded_hub(
     try:
         # Django is heavy, and an extra: it is imported where it is needed.
         from agent.hub.embedded import prepare
+        from agent.hub.options import HubOptionError
     except ImportError:
         raise ConfigError(
             "no backend is configured, and the embedded hub is not installed",
             reason="config",
             hint="Set WPSA_BACKEND_URL, or install: pip install 'wp-structure-agent[hub]'",
         ) from None
-    hub = prepare(folder, sites={site.called: site.url for site in sites}, listen=listen)
+    try:
+        hub = prepare(folder, sites={site.called: site.url for site in sites}, listen=listen)
+    except HubOptionError as error:
+        raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
     redactor.add(hub.api_key)
+    if hub.sign_in:
+        _show_sign_in(*hub.sign_in)
     async with serve(hub.application, listen=listen, option="WPSA_HUB_LISTEN") as url:
         targets = {name: Target(str(site_id), None) for name, site_id in hub.site_ids.items()}
         yield Backend(url, ApiKey(hub.api_key), Paths(), targets, embedded=True)
+
+
+def _show_sign_in(email: str, password: str) -> None:
+    """Once, where the page is not on loopback and nobody could sign in yet; never logged."""
+    print(f"Sign in to the hub as {email} with the password {password} (shown this once).", file=sys.stderr, flush=True)
 
 
 def _backend_transport(clock: Clock, observers: tuple[Observer, ...]) -> AbstractAsyncContextManager[Transport]:

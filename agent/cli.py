@@ -14,7 +14,7 @@ from agent import __version__, report
 from agent.config import Loaded, load
 from agent.errors import AgentError
 from agent.naming import chosen_sites
-from agent.outcome import exit_code_of
+from agent.outcome import exit_code_of, worst_exit_code
 from agent.redact import Redactor, redactor_of
 from agent.settings import Settings
 
@@ -87,9 +87,10 @@ def cli(context: click.Context, config: Path | None, log_level: str | None, log_
 
 @cli.command()
 @click.argument("site", metavar="SITE|URL")
+@click.option("-v", "--verbose", is_flag=True, help="List the requests, on stderr.")
 @json_flag
 @_verb
-def show(context: Context, site: str, as_json: bool) -> None:
+def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
     """Read a site and print its structure; push nothing, store nothing.
 
     Example: wpsa show https://example.com --json
@@ -98,7 +99,8 @@ def show(context: Context, site: str, as_json: bool) -> None:
 
     settings = context.settings(quiet_terminal=True)
     [chosen] = chosen_sites(settings, [site])
-    structure = asyncio.run(look_at(settings, chosen))
+    observers = (report.print_exchange,) if verbose else ()
+    structure = asyncio.run(look_at(settings, chosen, observers=observers))
     if as_json:
         report.print_json(report.structure_json(structure))
     else:
@@ -153,7 +155,7 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
         report.print_json([finding.as_json() for finding in findings])
     else:
         report.print_findings(findings)
-    return next((finding.error.exit_code for finding in findings if finding.error), 0)
+    return worst_exit_code([finding.exit_code for finding in findings])
 
 
 @cli.command()

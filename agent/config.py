@@ -59,7 +59,14 @@ def _find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None
     named = config or (Path(environ["WPSA_CONFIG"]) if environ.get("WPSA_CONFIG") else None)
     if named:
         return named
-    return next((path for path in (user_config_path("wpsa") / "wpsa.toml", SYSTEM_CONFIG) if path.is_file()), None)
+    return next((path for path in (user_config_path("wpsa") / "wpsa.toml", SYSTEM_CONFIG) if _is_there(path)), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True  # behind a closed folder: reading it names that
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Nested:

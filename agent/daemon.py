@@ -84,10 +84,13 @@ async def catch_up(agent: Agent) -> None:
     fresh = {task.site.name for task in tasks}
     owed = agent.ledger.due(at=now, sites=[site.name for site in agent.sites if site.name not in fresh])
     at_once = agent.sites_at_once
-    await asyncio.gather(
-        sync_all(tasks, agent.ports, at_once=at_once, told=log_outcome),
-        redeliver_all(owed, agent.ports, at_once=at_once, told=log_outcome),
-    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sync_all(tasks, agent.ports, at_once=at_once, told=log_outcome))
+            group.create_task(redeliver_all(owed, agent.ports, at_once=at_once, told=log_outcome))
+    except BaseExceptionGroup as broken:
+        # A state that cannot be written ends both, before it is closed.
+        raise broken.exceptions[0] from None
 
 
 def _ticking(tick: asyncio.Event, *, heartbeat: Path, now: datetime) -> AsyncIOScheduler:

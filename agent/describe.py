@@ -35,6 +35,8 @@ _EXAMPLES: Final = {
     "sites.username": '"structure-reader"',
     "sites.site_id": '"42"',
     "sites.integration_id": '"7"',
+    "sites.rest_root": '"https://example.com/wp-json/"',
+    "sites.internal_url": '"http://wordpress"',
     "sites.structure": "{ fetch_limit = 500 }",
 }
 """For options without a default that could be written down, or with one that differs from machine to machine."""
@@ -43,14 +45,16 @@ _EXAMPLES: Final = {
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
     """(option, value, source) of every setting, secrets masked."""
     return [
-        (option, _shown(value), loaded.sources.get(_traced(option, loaded), "default"))
+        (option, _shown(value), _source_of(option, loaded))
         for option, value in _values(loaded.settings)
     ]
 
 
-def _traced(option: str, loaded: Loaded) -> str:
-    """A list of sites has one source for all its keys."""
-    return "sites" if option.startswith("sites.") else option
+def _source_of(option: str, loaded: Loaded) -> str:
+    """A list of sites has one source for all its keys; a table of exceptions has that of its entries."""
+    option = "sites" if option.startswith("sites.") else option
+    inside = (source for traced, source in loaded.sources.items() if traced.startswith(f"{option}."))
+    return loaded.sources.get(option) or next(inside, "default")
 
 
 def _values(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:

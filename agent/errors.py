@@ -11,6 +11,7 @@ AgentError
 │   ├── RestApiNotFound              65  no REST root: permalinks, a plugin, not a WordPress
 │   ├── SiteSuspended                65  a subsite that its network archived
 │   ├── WrongSite                    65  the address answers as another site
+│   ├── SuspiciousShrink  transient  65  much less than before: read again before it is believed
 │   ├── SiteMoved                    78  the address redirects to another host
 │   └── AnswerNotUnderstood          65  HTML for JSON, wrong shape, too large
 ├── BackendError                         the backend side; the document stays owed
@@ -104,6 +105,11 @@ class SiteSuspended(SiteError):
 
 
 class WrongSite(SiteError):
+    exit_code = 65
+
+
+class SuspiciousShrink(SiteError):
+    transient = True
     exit_code = 65
 
 

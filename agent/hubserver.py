@@ -21,13 +21,17 @@ async def serve_hub(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
+        from agent.hub.options import HubOptionError
         from agent.hub.standalone import prepare
     except ImportError:
         raise ConfigError(
             "the hub is not installed", reason="config", hint="Install: pip install 'wp-structure-agent[hub]'"
         ) from None
     folder = Path(os.environ.get("WPSA_HUB_DIR") or Path(settings.state.dir) / "hub")
-    application, first_account = prepare(folder, listen=settings.hub.listen)
+    try:
+        application, first_account = prepare(folder, listen=settings.hub.listen)
+    except HubOptionError as error:
+        raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
     async with serve(application, listen=settings.hub.listen, option="WPSA_HUB_LISTEN") as url:
         if first_account:
             email, password = first_account

@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.bootstrap import moments_of, site_reader
+from agent.bootstrap import site_reader
 from agent.clock import SYSTEM
 from agent.errors import UsageError
+from agent.exchange import Observer
 from agent.naming import chosen_sites
-from agent.schedule import next_slot
+from agent.schedule import moment_for, next_slot
 from agent.settings import Settings, SiteSettings
 from agent.state.history import History
 from agent.state.records import Delivery, RunRow, Snapshot
@@ -20,14 +21,16 @@ from agent.structure.build import build_structure
 from agent.structure.diff import Changes, diff
 from agent.structure.model import Structure
 from agent.structure.payload import iso_utc
+from agent.telemetry.observers import log_exchange
 
 STALE_AFTER = timedelta(hours=26)
 """A day and some tolerance: older structures mean that a slot was missed."""
 
 
-async def look_at(settings: Settings, site: SiteSettings) -> Structure:
+async def look_at(settings: Settings, site: SiteSettings, *, observers: tuple[Observer, ...] = ()) -> Structure:
     """The site's structure as it is now; nothing is pushed or stored. Raises SiteError."""
-    answers = await site_reader(settings, [site]).read(site.as_site())
+    reader = site_reader(settings, [site], observers=(log_exchange, *observers))
+    answers = await reader.read(site.as_site())
     return build_structure(answers, choices=settings.choices_for(site), last_known={})
 
 
@@ -77,15 +80,15 @@ class Standing:
 def standings(settings: Settings, *, now: Callable[[], datetime] = SYSTEM.now) -> list[Standing]:
     """How each configured site stands, and each that the state still owes something to."""
     at = now()
-    moments = moments_of(settings, settings.all_sites)
+    configured = [site.called for site in settings.all_sites]
     with _history(settings) as history:
-        known = list(moments) + [site for site in (history.known_sites() if history else []) if site not in moments]
+        known = configured + [site for site in (history.known_sites() if history else []) if site not in configured]
         return [_standing(site, history, settings, at) for site in known]
 
 
 def _standing(site: str, history: History | None, settings: Settings, now: datetime) -> Standing:
     delivered = history.last_delivered_at(site) if history else None
-    moment = moments_of(settings, [SiteSettings(url="https://x", name=site)])[site]
+    moment = moment_for(site, at=settings.schedule.at, zone=settings.schedule.zone)
     return Standing(
         site=site,
         freshness="never" if delivered is None else "fresh" if now - delivered < STALE_AFTER else "stale",

@@ -24,7 +24,7 @@ def chosen_sites(settings: Settings, named: Sequence[str]) -> list[SiteSettings]
 def _named(settings: Settings, name: str) -> SiteSettings:
     """A configured site by its name or address; any other address is a site of its own."""
     for site in settings.all_sites:
-        if name in (site.called, site.name) or name.rstrip("/") == site.url:
+        if name in (site.called, site.name):
             return site
     if "://" not in name:
         known = ", ".join(site.called for site in settings.all_sites[:10]) or "none"
@@ -34,9 +34,10 @@ def _named(settings: Settings, name: str) -> SiteSettings:
             hint="Give a configured name, or an address that begins with https://",
         )
     try:
-        return SiteSettings(url=name)
+        asked = SiteSettings(url=name)
     except ValidationError as error:
         said = error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"the address {said}", reason="usage", hint="Give the site's whole public address."
         ) from None
+    return next((site for site in settings.all_sites if site.url == asked.url), asked)

@@ -45,3 +45,12 @@ def _code(outcome: Outcome) -> int:
             return outcome.error.exit_code
         case _:
             return INTERNAL
+
+
+# Of several causes at one site, the one to mend first.
+_MEND_FIRST = (78, 77, 76, 65, 69, 75)
+
+
+def worst_exit_code(codes: Sequence[int]) -> int:
+    """The code of several findings together: the first of 78, 77, 76, 65, 69, 75 that occurs, else any, else 0."""
+    return next((code for code in _MEND_FIRST if code in codes), max(codes, default=0))

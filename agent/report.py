@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agent.diagnosis import Finding, Level
 from agent.errors import AgentError
+from agent.exchange import Exchange
 from agent.outcome import Outcome
+from agent.structure.coverage import COVERAGE_REASONS
 from agent.structure.model import Entry, Family, Structure
 from agent.structure.payload import iso_utc, to_document
 from agent.telemetry.logs import visible
@@ -41,10 +44,13 @@ def print_structure(structure: Structure) -> None:
     out = console()
     provenance = structure.provenance
     version = structure.wordpress_version
-    out.print(_styled(f"{provenance['title'] or provenance['home']}", "bold"), Text(structure.site_url))
+    out.print(_styled(f"{provenance['title'] or provenance['home']}", "bold"), Text(_line(structure.site_url)))
     known = f"WordPress {version} (by {provenance['wordpress_version']['source']})" if version else "WordPress version unknown"
     cost = f"{provenance['requests']} requests, {provenance['duration_seconds']:.1f} s"
-    out.print(Text(f"{visible(known)} · {provenance['login']} · {cost}"))
+    out.print(Text(f"{_line(known)} · {_login_said(provenance['login'])} · {cost}"))
+    out.print(Text(f"coverage: {_coverage_said(provenance['coverage'])}"))
+    if provenance["languages"]:
+        out.print(Text(_line(provenance["languages"])))
     for family, title in ((Family.POST_TYPE, "Post types"), (Family.TAXONOMY, "Taxonomies")):
         out.print()
         out.print(_entries_table(title, structure.of(family)))
@@ -52,13 +58,37 @@ def print_structure(structure: Structure) -> None:
         console(stderr=True).print(_styled(f"warning: {warning}", "yellow"))
 
 
+def _login_said(login: Mapping[str, Any]) -> str:
+    match login["state"]:
+        case "anonymous":
+            return "read as a stranger"
+        case "failed":
+            return f"login as {_line(login['username'])} FAILED ({login['reason']}), read as a stranger"
+        case state:
+            roles = f" ({', '.join(map(_line, login['roles']))})" if login["roles"] else ""
+            by = " by XML-RPC" if state == "proved_by_xmlrpc" else ""
+            return f"logged in{by} as {_line(login['username'])}{roles}"
+
+
+def _coverage_said(coverage: Mapping[str, Any]) -> str:
+    reasons = [COVERAGE_REASONS.get(reason, reason) for reason in coverage["reasons"]]
+    return str(coverage["completeness"]).replace("_", " ") + (f" ({'; '.join(reasons)})" if reasons else "")
+
+
 def _entries_table(title: str, entries: Iterable[Entry]) -> Table:
     table = _table(title, "slug", "#count", "counted by")
     for entry in entries:
         kind, count = entry.content_type, entry.count
         source = f"{count.source}{' (stale)' if count.stale else ''}"
-        table.add_row(Text(visible(kind.label)), Text(visible(kind.slug)), f"{count.value:,}", source)
+        table.add_row(Text(_line(kind.label)), Text(_line(kind.slug)), f"{count.value:,}", source)
     return table
+
+
+def print_exchange(exchange: Exchange) -> None:
+    """One request, as it ends, on stderr."""
+    status = exchange.status or (exchange.error.reason if exchange.error else "cancelled")
+    line = f"{exchange.method:4} {status} {exchange.duration_seconds * 1000:6.0f} ms  {exchange.url}"
+    console(stderr=True).print(Text(_line(line), style="dim"), soft_wrap=True)
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
@@ -66,12 +96,12 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     out = console()
     for outcome in outcomes:
         if outcome.error is None:
-            out.print(Text.assemble((f"{outcome.site}: ", "bold"), (_success(outcome), "green")))
+            out.print(Text.assemble((f"{_line(outcome.site)}: ", "bold"), (_success(outcome), "green")))
         else:
             word = {"pending": "delivery pending", "held": "delivery waits for you"}.get(outcome.result, "failed")
-            line = visible(f"{word}: {outcome.error.message}")
-            out.print(Text.assemble((f"{outcome.site}: ", "bold"), (line, "red")))
-            out.print(Text(f"  hint: {visible(outcome.error.hint)}"))
+            line = _line(f"{word}: {outcome.error.message}")
+            out.print(Text.assemble((f"{_line(outcome.site)}: ", "bold"), (line, "red")))
+            out.print(Text(f"  hint: {_line(outcome.error.hint)}"))
 
 
 def _success(outcome: Outcome) -> str:
@@ -107,7 +137,7 @@ def error_json(error: AgentError) -> dict[str, Any]:
 
 def print_error(error: AgentError) -> None:
     """One line on stderr: the cause, and the remedy."""
-    line = visible(f"error: {error.message} — {error.hint}")
+    line = _line(f"error: {error.message} — {error.hint}")
     console(stderr=True).print(Text(line, style="red"), soft_wrap=True)
 
 
@@ -115,7 +145,7 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     """A table; a column whose name begins with # holds numbers."""
     table = _table(title, *columns)
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(_line(cell)) for cell in row))
     console().print(table)
 
 
@@ -143,8 +173,13 @@ def _table(first: str, *columns: str) -> Table:
     return table
 
 
+def _line(text: str) -> str:
+    """One line that nothing in it can break, move or reverse: much of it is a stranger's."""
+    return visible(" ".join(text.splitlines()))
+
+
 def _styled(text: str, style: str) -> Text:
-    return Text(visible(text), style=style)
+    return Text(_line(text), style=style)
 
 
 def _many(number: int, noun: str) -> str:
@@ -152,14 +187,17 @@ def _many(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
-def print_findings(findings: Sequence[Any]) -> None:
-    """A line for each finding of a check, and the remedy below what is wrong."""
+_MARKS = {Level.OK: ("ok    ", "green"), Level.NOTE: ("note  ", "yellow"), Level.FAILED: ("FAILED", "red")}
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A line for each finding of a check, and below it the one thing to do next."""
     out = console()
     for finding in findings:
-        mark = ("ok    ", "green") if finding.error is None else ("FAILED", "red")
-        out.print(Text.assemble(mark, f"  {visible(finding.subject)} · {finding.what}: {visible(finding.said)}"))
-        if finding.error:
-            out.print(Text(f"        hint: {visible(finding.error.hint)}"))
+        line = f"  {_line(finding.subject)} · {finding.check}: {_line(finding.said)}"
+        out.print(Text.assemble(_MARKS[finding.level], line))
+        if finding.hint:
+            out.print(Text(f"        hint: {_line(finding.hint)}"))
 
 
 def print_standings(standings: Sequence[Any]) -> None:
@@ -179,7 +217,7 @@ def print_standings(standings: Sequence[Any]) -> None:
     for one in standings:
         run = one.last_run
         if run and run.message:
-            console().print(Text(visible(f"{one.site}: {run.message}\n  hint: {run.hint}")))
+            console().print(Text(f"{_line(f'{one.site}: {run.message}')}\n  hint: {_line(run.hint or '')}"))
 
 
 def _waiting(standing: Any) -> str:
@@ -216,4 +254,4 @@ def print_snapshots(snapshots: Sequence[Any]) -> None:
 def print_changes(changes: Any) -> None:
     """The changes of the structure, then those of counts."""
     for line in (*changes.structure, *changes.counts) or ("nothing changed",):
-        console().print(Text(visible(line)))
+        console().print(Text(_line(line)))

@@ -5,9 +5,10 @@ is WPSA_SECTION_KEY in the environment; a secret may come from a file named by i
 """
 
 import ipaddress
+import re
 from datetime import time
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from platformdirs import user_state_path
@@ -19,7 +20,8 @@ from agent.structure.model import Choice, Choices, Family, Site
 
 
 def _http_url(text: str) -> str:
-    """An http(s) address without user, query or fragment; returned without a trailing slash."""
+    """An http(s) address without user, query or fragment; returned with scheme and host in lower case
+    (what is compared with "http://" must not come as "HTTP://"), and without a trailing slash."""
     try:
         parts = urlsplit(text.strip())
         port_is_sane = parts.port is None or parts.port > 0
@@ -31,7 +33,7 @@ def _http_url(text: str) -> str:
         raise ValueError("must not contain a user or password; use the options for them")
     if parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in text.strip()):
         raise ValueError("must be an address without spaces, ? and #")
-    return text.strip().rstrip("/")
+    return urlunsplit(parts._replace(netloc=parts.netloc.lower())).rstrip("/")
 
 
 def _rest_root(text: str) -> str:
@@ -63,11 +65,26 @@ def _not_blank_secret(secret: SecretStr) -> SecretStr:
     return SecretStr(_not_blank(secret.get_secret_value()))
 
 
+def _header_secret(secret: SecretStr) -> SecretStr:
+    """A secret that travels in a header, which carries visible ASCII and nothing else."""
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("holds a character that no key has, such as a space or a line break")
+    return secret
+
+
+def _wall_time(at: time) -> time:
+    if at.tzinfo is not None:
+        raise ValueError("must be a time without a zone; the zone is WPSA_SCHEDULE_TIMEZONE")
+    return at
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RestRootUrl = Annotated[str, AfterValidator(_rest_root)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Secret = Annotated[SecretStr, AfterValidator(_not_blank_secret)]
+Key = Annotated[Secret, AfterValidator(_header_secret)]
+WallTime = Annotated[time, AfterValidator(_wall_time)]
 ApiPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*/$")]
 
 
@@ -129,7 +146,7 @@ class BackendSettings(Section):
     """Where structures go. Without a url the embedded hub takes them."""
 
     url: HttpUrl | None = None
-    api_key: Secret | None = None
+    api_key: Key | None = None
     email: Text | None = None
     password: Secret | None = None
     site_id: Text | None = Field(None, max_length=64, description="for the one site; many name their own")
@@ -142,7 +159,7 @@ class BackendSettings(Section):
 
 
 class ScheduleSettings(Section):
-    at: time | None = Field(None, description="HH:MM of each day; a moment derived from the site by default")
+    at: WallTime | None = Field(None, description="HH:MM of each day; a moment derived from the site by default")
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
     @property

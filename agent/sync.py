@@ -16,7 +16,7 @@ from agent.retry import DELIVERY, HELD_SECONDS
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.structure.build import build_structure
 from agent.structure.diff import Changes
-from agent.structure.guard import refuse_lesser_view
+from agent.structure.guard import refuse_lesser_view, refuse_suspicious_shrink
 from agent.structure.model import Answers, Choices, Site, Structure
 
 
@@ -85,6 +85,7 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
     try:
         answers = await ports.reader.read(site, remembered_root=run.before.get("rest_root"))
         refuse_lesser_view(answers, before=run.before)
+        refuse_suspicious_shrink(answers, before=run.slugs, doubted_at=run.doubted_at)
         structure = build_structure(answers, choices=ports.choices_for(site.name), last_known=run.last_known)
     except SiteError as error:
         next_at = next_try(error, failures=task.failures + 1, clock=clock)
@@ -92,8 +93,8 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
         return Outcome(site.name, Result.UNREADABLE, clock.monotonic() - started, error)
 
     delivery, changes = ports.state.owe(run, structure, at=clock.now())
-    result, error, receipt = await deliver(delivery, ports)
-    return Outcome(site.name, result, clock.monotonic() - started, error, structure, receipt, changes)
+    result, failure, receipt = await deliver(delivery, ports)
+    return Outcome(site.name, result, clock.monotonic() - started, failure, structure, receipt, changes)
 
 
 async def deliver(delivery: Delivery, ports: Ports) -> tuple[Result, AgentError | None, Receipt | None]:

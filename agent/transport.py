@@ -87,6 +87,7 @@ class Transport:
         self._limits = limits
         self._observers = observers
         self._places = asyncio.Semaphore(limits.connections)
+        self._strained = False
         self.requests = 0
         """How many were sent, redirects and retries included."""
 
@@ -112,10 +113,17 @@ class Transport:
                 with attempt:
                     answer = await self._follow(request, auth)
                     if answer.status in PASSING_STATUSES:
+                        self._go_easy(answer.status)
                         raise _TryAgain(answer)
         except _TryAgain as last:
             return last.answer
         return answer
+
+    def _go_easy(self, status: int) -> None:
+        """A peer that shows strain is asked one thing at a time from then on."""
+        if status in (429, 503) and not self._strained:
+            self._strained = True
+            self._places = asyncio.Semaphore(1)
 
     def _waits(self, retry: RetryPolicy) -> Callable[[Exception], bool | float]:
         """Stamina's question after each failure: False for no, or the seconds to wait."""

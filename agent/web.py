@@ -53,6 +53,7 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
         if not done:
             server.force_exit = True
             serving.cancel()
+            await asyncio.wait({serving})
         listener.close()
 
 

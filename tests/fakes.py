@@ -5,13 +5,18 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from builders import a_receipt
+from builders import a_receipt, a_site
 
+from agent.bootstrap import Agent
 from agent.clock import Clock
+from agent.schedule import DailyMoment
+from agent.state.ledger import Ledger
 from agent.state.records import Delivery, Receipt
 from agent.structure.model import Answers, Choices, Site
 from agent.sync import Ports, State
@@ -46,7 +51,7 @@ class FakeReader:
         self.reading = 0
         self.most_at_once = 0
 
-    async def read(self, site: Site) -> Answers:
+    async def read(self, site: Site, **_: Any) -> Answers:
         self.reading += 1
         self.most_at_once = max(self.most_at_once, self.reading)
         try:
@@ -77,6 +82,24 @@ class FakeBackend:
 
 def ports(reader: FakeReader, backend: FakeBackend, state: State, clock: ManualClock) -> Ports:
     return Ports(reader, backend, state, clock.clock, choices_for=lambda _: Choices())
+
+
+NINE = DailyMoment(time(9), ZoneInfo("UTC"))
+"""An hour before `ManualClock` begins."""
+
+
+def an_agent(ledger: Ledger, clock: ManualClock, reader: FakeReader, backend: FakeBackend, folder: Path) -> Agent:
+    sites = tuple(a_site(name) for name in reader.says)
+    return Agent(
+        sites=sites,
+        ports=ports(reader, backend, ledger, clock),
+        ledger=ledger,
+        moments={site.name: NINE for site in sites},
+        client=None,  # type: ignore[arg-type]
+        sites_at_once=4,
+        state_folder=folder,
+        hub_url=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class WordPress:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """Every request that arrived, in order: `{"method", "uri", "authorized", "user_agent"}`."""
+        """Every request that arrived, in order: `{"method", "uri", "authorized", "user_agent", "cookies"}`."""
         file = self.directory / "requests.jsonl"
         return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 

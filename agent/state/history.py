@@ -10,6 +10,7 @@ from typing import Any
 from agent.state.records import Delivery, Result, RunRow, SlotRow, SlotState, Snapshot
 from agent.state.store import Store, corrupt, maybe_moment, to_moment, to_text
 from agent.structure.build import LastKnown
+from agent.structure.guard import SHRINK_REASON
 from agent.structure.model import Family
 
 
@@ -62,6 +63,19 @@ class History:
         """The newest counts that were ever learned."""
         rows = self._store.rows("SELECT family, slug, count FROM last_count WHERE site = ?", site)
         return {(Family(row["family"]), row["slug"]): row["count"] for row in rows}
+
+    def last_slugs(self, site: str) -> frozenset[tuple[Family, str]]:
+        """The content types of the newest structure."""
+        newest = self.newest_structure(site)
+        families = ((Family.POST_TYPE, "post_types"), (Family.TAXONOMY, "taxonomies"))
+        return frozenset((family, slug) for family, key in families for slug in (newest.document[key] if newest else ()))
+
+    def doubted_at(self, site: str) -> datetime | None:
+        """When the last finished run refused a suspicious shrink; None when it ended otherwise."""
+        row = self._store.row(
+            "SELECT reason, finished_at FROM run WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1", site
+        )
+        return maybe_moment(row["finished_at"]) if row and row["reason"] == SHRINK_REASON else None
 
     def last_provenance(self, site: str) -> Mapping[str, Any]:
         """Of the newest structure that was read; empty when there is none."""

@@ -41,7 +41,14 @@ class Ledger(History):
             cursor = database.execute(
                 "INSERT INTO run (site, trigger, started_at) VALUES (?, ?, ?)", (site, trigger, to_text(at))
             )
-        return Run(cursor.lastrowid or 0, site, self.last_known(site), self.last_provenance(site))
+        return Run(
+            id=cursor.lastrowid or 0,
+            site=site,
+            last_known=self.last_known(site),
+            before=self.last_provenance(site),
+            slugs=self.last_slugs(site),
+            doubted_at=self.doubted_at(site),
+        )
 
     def record_unread(self, run: Run, error: AgentError, *, at: datetime, next_at: datetime) -> None:
         """The site could not be read: its open slot is tried again at `next_at`."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent.structure.build import LastKnown
+from agent.structure.model import Family
 
 
 class Trigger(StrEnum):
@@ -48,6 +49,10 @@ class Run:
     last_known: LastKnown = field(repr=False)
     before: Mapping[str, Any] = field(repr=False, default_factory=dict)
     """The provenance of the newest structure of this site; empty when there is none yet."""
+    slugs: frozenset[tuple[Family, str]] = frozenset()
+    """The content types of that structure."""
+    doubted_at: datetime | None = None
+    """When the last reading was refused as a suspicious shrink, if it was."""
 
 
 @dataclass(frozen=True, slots=True)

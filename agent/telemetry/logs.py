@@ -48,7 +48,7 @@ def configure(*, level: Level, format: Format, redactor: Redactor, stream: TextI
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(console=console, colours=console and stream.isatty()),
-                _Hide(redactor),
+                _Hide(redactor, colours=console and stream.isatty()),
             ],
         )
     )
@@ -75,6 +75,8 @@ def _sentence_first(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
     """People read the sentence; the event's name follows among the fields."""
     if message := event.pop("message", None):
         event["name"], event["event"] = event["event"], message
+    # Other fields are shown as repr; this one as it is, and it may quote a stranger.
+    event["event"] = visible(" ".join(str(event["event"]).splitlines()))
     return event
 
 
@@ -86,11 +88,14 @@ def visible(text: str) -> str:
 class _Hide:
     """The last step, over the rendered line: no secret in any form, no control character."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, *, colours: bool) -> None:
         self._redactor = redactor
+        self._colours = colours
 
     def __call__(self, _: Any, __: str, line: str) -> str:
         line = self._redactor.hide(line)
+        if not self._colours:
+            return visible(line)
         # Our own colours stay; whatever else could move the cursor came from a stranger.
         kept = _COLOURS.findall(line)
         parts = _COLOURS.split(line)

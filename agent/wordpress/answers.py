@@ -150,6 +150,12 @@ def error_code(value: Any) -> str | None:
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", code) else None
 
 
+def own_links(entry: Any) -> list[str]:
+    """Where an entry says that its listing lives: below the site's own REST root."""
+    collection = _list(_dict(_dict(entry).get("_links")).get("collection"))
+    return _strings([_dict(link).get("href") for link in collection])
+
+
 def _matching(pattern: re.Pattern[str], value: Any, *, default: str | None) -> str | None:
     if not isinstance(value, str) or not pattern.fullmatch(value) or ".." in value:
         return default

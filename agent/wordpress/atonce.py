@@ -20,5 +20,5 @@ async def every(questions: Iterable[Coroutine[Any, Any, A]]) -> list[A]:
 
 async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
     """The two answers, asked for at once."""
-    one: list[Any] = await every((first, second))  # type: ignore[arg-type]  # two types in one list
+    one: list[Any] = await every((first, second))
     return one[0], one[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import NoReturn
 
 from agent.errors import LoginRefused, RestClosed, SiteError
 from agent.structure.model import (
@@ -15,7 +16,7 @@ from agent.structure.model import (
     VersionAnswer,
 )
 from agent.wordpress.address import identity
-from agent.wordpress.answers import INDEX_FIELDS, Index, read_index
+from agent.wordpress.answers import INDEX_FIELDS, Index, own_links, read_index, search_subtypes
 from agent.wordpress.discovery import Found
 from agent.wordpress.public import unlisted
 from agent.wordpress.root import RestRoot
@@ -25,9 +26,9 @@ from agent.wordpress.visit import Visit
 
 
 async def open_closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> Index:
-    """The index as the proved login sees it; raises RestClosed when nothing opens it."""
+    """The index as the proved login sees it, or as its parts tell it; raises RestClosed when nothing opens it."""
     if visit.auth is None:
-        raise _closed(visit, found, login_failure)
+        return await _index_from_parts(visit, found) or _raise(_closed(visit, found, login_failure))
     try:
         index = read_index(await visit.get_json(found.root.route("", _fields=INDEX_FIELDS)))
     except RestClosed as error:
@@ -35,6 +36,38 @@ async def open_closed(visit: Visit, found: Found, login_failure: LoginRefused | 
     if index is None or identity(index.home) != identity(visit.site.url):
         raise _closed(visit, found, login_failure)
     return index
+
+
+async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
+    """Where just the index is closed: the search route describes itself, and the address is the configured one.
+
+    Whose address it is, the links of its answers tell.
+    """
+    try:
+        described = search_subtypes(
+            visit.understand(await visit.http.fetch("OPTIONS", found.root.route("wp/v2/search")))
+        )
+        if described is None:
+            return None
+        post = await visit.get_json(found.root.route("wp/v2/types/post"))
+    except SiteError:
+        return None
+    if not any(identity(link).startswith(f"{identity(visit.site.url)}/") for link in own_links(post)):
+        return None  # another site answers for a wrong path below it
+    visit.warn("the REST index is closed: the site's addresses are those of the settings")
+    return Index(
+        url=visit.site.url,
+        home=visit.site.url,
+        title=(found.front.title if found.front else None) or "",
+        namespaces=frozenset({"wp/v2"}),
+        application_passwords=False,
+        shows_posts_on_front=None,
+        searchable=described,
+    )
+
+
+def _raise(error: RestClosed) -> NoReturn:
+    raise error
 
 
 def _closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> RestClosed:

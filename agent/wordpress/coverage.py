@@ -1,25 +1,16 @@
-"""How much of what is public a reading saw, said in words from a closed list. Pure."""
+"""How much of what is public a reading saw, said in the words of structure/coverage. Pure."""
 
-from agent.structure.model import Completeness, Coverage
+from collections.abc import Iterable
+
+from agent.structure.model import Completeness, ContentType, Count, Coverage, Family
 from agent.wordpress.answers import Index
 from agent.wordpress.gathering import Gathered
 from agent.wordpress.login import LoggedIn
+from agent.wordpress.sitemap import Sitemap
 
-REASONS = {
-    "anonymous": "no login: public taxonomies that REST hides would not be seen",
-    "login_failed": "the login failed, so the site was read as a stranger sees it",
-    "no_search_route": "the site has no search route, so what is public was concluded from other signs",
-    "rest_hidden_found": "some public types are hidden from REST, so hidden taxonomies are likely too",
-    "rest_hidden_possible": "there is no sitemap that would show public types hidden from REST",
-    "role_too_weak": "the login may not see every type: an administrator's would be exact",
-    "taxonomies_hidden": "a plugin hides public taxonomies from REST",
-    "types_closed": "the listing of types or taxonomies is closed",
-    "xmlrpc_unavailable": "XML-RPC is switched off or blocked, so types hidden from REST may be missing",
-}
-"""Each reason in a sentence, for people."""
-
-
-def coverage_of(index: Index, gathered: Gathered, login: LoggedIn) -> Coverage:
+def coverage_of(
+    gathered: Gathered, login: LoggedIn, counted: Iterable[tuple[ContentType, Count]]
+) -> Coverage:
     """What this reading may have missed, and why."""
     evidence = gathered.evidence
     closed = ["types_closed"] if not (evidence.types and evidence.taxonomies) else []
@@ -28,7 +19,7 @@ def coverage_of(index: Index, gathered: Gathered, login: LoggedIn) -> Coverage:
     if login.told is not None and login.is_administrator:
         return Coverage(Completeness.PARTIAL if closed else Completeness.FULL, tuple(closed))
     reasons = [_of_login(login), *closed]
-    if gathered.sitemap is None:
+    if gathered.sitemap is None or not _shows_posts(gathered.sitemap, counted):
         reasons.append("rest_hidden_possible")
     elif evidence.hidden_types:
         reasons.append("rest_hidden_found")
@@ -36,6 +27,12 @@ def coverage_of(index: Index, gathered: Gathered, login: LoggedIn) -> Coverage:
         reasons.append("taxonomies_hidden")
     partial = closed or not {"rest_hidden_possible", "rest_hidden_found", "taxonomies_hidden"}.isdisjoint(reasons)
     return Coverage(Completeness.PARTIAL if partial else Completeness.REST_ONLY, tuple(reasons))
+
+
+def _shows_posts(sitemap: Sitemap, counted: Iterable[tuple[ContentType, Count]]) -> bool:
+    """A sitemap without the posts that there are shows no other type either: something is wrong with it."""
+    has_posts = any(kind.slug == "post" and kind.family is Family.POST_TYPE and count.value for kind, count in counted)
+    return "post" in sitemap.pages or not has_posts
 
 
 def _of_login(login: LoggedIn) -> str:

@@ -182,7 +182,8 @@ def _wrong_site(site: Site, index: Index) -> WrongSite:
     return WrongSite(
         f"{site.url} answers as another site, {index.home[:200]}",
         reason="identity",
-        hint="Set the site's address to the one WordPress names, or mend its “Site Address (URL)”.",
+        hint="Set the site's address to the one WordPress names; where this is but its address inside a network, "
+        "name that one by internal_url.",
     )
 
 

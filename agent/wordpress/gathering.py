@@ -1,7 +1,7 @@
 """Everything that is learned about what is public, from whichever sources are open."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.errors import AnswerNotUnderstood, RestClosed, SiteError
 from agent.structure.model import ContentType, Family
@@ -9,12 +9,12 @@ from agent.wordpress.answers import Index, read_listing, search_subtypes
 from agent.wordpress.atonce import both, every
 from agent.wordpress.counts import families_of
 from agent.wordpress.login import LoggedIn
-from agent.wordpress.public import Evidence, Listing, unlisted
+from agent.wordpress.public import Evidence, Listing, unlisted, with_own_routes
 from agent.wordpress.root import RestRoot
 from agent.wordpress.sitemap import Sitemap, read_sitemap
 from agent.wordpress.visit import Visit, code_in
 
-AMBIGUOUS_LIMIT = 20
+AMBIGUOUS_LIMIT = 100
 """Slugs whose family is asked for, two requests each; real sites have none or one."""
 
 _ROUTES = {Family.POST_TYPE: "wp/v2/types", Family.TAXONOMY: "wp/v2/taxonomies"}
@@ -43,28 +43,26 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
     searchable = index.searchable or await _described_search(visit, root)
     if visit.auth and (searchable is None or not searchable & taxonomies.keys()):
         types, taxonomies = await _with_edit_context(visit, root, types, taxonomies)
+    types, taxonomies = with_own_routes(types, taxonomies)
+    exact = login.told is not None and login.is_administrator
     evidence = Evidence(
         types=types,
         taxonomies=taxonomies,
         searchable=searchable,
         told_types=login.told.types if login.told else {},
         told_taxonomies=login.told.taxonomies if login.told else {},
+        told_all=exact,
     )
     if searchable is None:
         visit.warn("the site has no search route: what is public had to be concluded from other signs")
-    proved = await _settled(visit, root, evidence)
-    exact = login.told is not None and login.is_administrator
     plain = "rest_route=" in root.url
     sitemap = None if exact else await read_sitemap(visit, index.home, plain_permalinks=plain)
-    hidden = await _hidden_types(visit, root, evidence, sitemap)
-    hidden_taxonomies = () if exact else await _hidden_taxonomies(visit, root, index)
-    return Gathered(
-        Evidence(
-            types, taxonomies, searchable, proved, evidence.told_types, evidence.told_taxonomies, hidden
-        ),
-        sitemap,
-        hidden_taxonomies,
+    evidence = replace(
+        evidence,
+        proved=await _settled(visit, root, evidence),
+        hidden_types=await _hidden_types(visit, root, evidence, sitemap),
     )
+    return Gathered(evidence, sitemap, () if exact else await _hidden_taxonomies(visit, root, index))
 
 
 async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: str) -> Listing:
@@ -72,10 +70,10 @@ async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: s
     route = _ROUTES[family]
     try:
         value = await visit.get_json(root.route(route, **parameters))
+        listing, warnings = read_listing(family, value, where=route)
     except (RestClosed, AnswerNotUnderstood) as error:
-        visit.warn(f"{route} is closed ({error.reason}): labels come from the slugs")
+        visit.warn(f"{route} is closed or broken ({error.reason}): labels come from the slugs")
         return {}
-    listing, warnings = read_listing(family, value, where=route)
     for warning in warnings:
         visit.warn(warning)
     return listing
@@ -103,7 +101,13 @@ async def _with_edit_context(
 
 async def _settled(visit: Visit, root: RestRoot, evidence: Evidence) -> Mapping[str, frozenset[Family]]:
     """The families of slugs that the listings leave open, as the search route knows them."""
-    slugs = sorted(evidence.ambiguous)[:AMBIGUOUS_LIMIT]
+    slugs = sorted(evidence.ambiguous)
+    if len(slugs) > AMBIGUOUS_LIMIT:
+        raise AnswerNotUnderstood(
+            f"{visit.site.name}: {len(slugs)} content types are public, and none of the listings describes them",
+            reason="types_closed",
+            hint="Let the security plugin allow /wp/v2/types and /wp/v2/taxonomies.",
+        )
     families = await every(families_of(visit, root, slug) for slug in slugs)
     for slug, found in zip(slugs, families, strict=True):
         if not found:

@@ -33,6 +33,8 @@ class Evidence:
     told_types: Listing = field(default_factory=dict)
     """By XML-RPC: public types, those hidden from REST too, as far as the login may edit them."""
     told_taxonomies: Listing = field(default_factory=dict)
+    told_all: bool = False
+    """Whether that login may edit everything: its lists are then exactly what PHP says."""
     hidden_types: Listing = field(default_factory=dict)
     """By the sitemap: public types that REST does not show."""
 
@@ -41,7 +43,7 @@ class Evidence:
         """Searchable slugs whose family the listings do not settle: in both of them, or in neither."""
         both = self.types.keys() & self.taxonomies.keys()
         neither = (self.searchable or frozenset()) - self.types.keys() - self.taxonomies.keys()
-        return (both & (self.searchable or frozenset())) | neither
+        return frozenset(both & (self.searchable or frozenset())) | neither
 
     @property
     def knows_taxonomies(self) -> bool:
@@ -55,7 +57,32 @@ def public_content(evidence: Evidence) -> tuple[ContentType, ...]:
     taxonomies = {POST_FORMAT.slug: POST_FORMAT} | dict(evidence.told_taxonomies)
     types |= _from_rest(Family.POST_TYPE, evidence)
     taxonomies |= _from_rest(Family.TAXONOMY, evidence)
+    if evidence.told_all:
+        # These two are added by rule; a site may have changed them, and here it would have told so.
+        if ATTACHMENT not in evidence.told_types:
+            types.pop(ATTACHMENT, None)
+        if POST_FORMAT.slug not in evidence.told_taxonomies:
+            taxonomies.pop(POST_FORMAT.slug, None)
     return (*types.values(), *taxonomies.values())
+
+
+def with_own_routes(types: Listing, taxonomies: Listing) -> tuple[Listing, Listing]:
+    """The same listings without the routes that answer for something else.
+
+    WordPress registers a route for each post type and then for each taxonomy, in the order in which
+    it lists them. Where two want the same one, such as /wp/v2/event, the first answers for both.
+    """
+    taken: set[tuple[str | None, str | None]] = set()
+    return _first_come(types, taken), _first_come(taxonomies, taken)
+
+
+def _first_come(listing: Listing, taken: set[tuple[str | None, str | None]]) -> Listing:
+    own = {}
+    for slug, kind in listing.items():
+        route = (kind.rest_namespace, kind.rest_base)
+        own[slug] = replace(kind, rest_base=None) if route in taken else kind
+        taken.add(route)
+    return own
 
 
 def _from_rest(family: Family, evidence: Evidence) -> dict[str, ContentType]:

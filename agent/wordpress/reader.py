@@ -36,15 +36,18 @@ class SiteReader:
         self._clock = clock
         self._login_for = login_for
 
-    async def read(self, site: Site, *, remembered_root: str | None = None) -> Answers:
+    async def read(self, site: Site, *, remembered_root: str | None = None, thorough: bool = False) -> Answers:
         """What the site says of itself; raises SiteError when that cannot be learned.
 
         remembered_root   where the REST root was the last time: asked first, and proved again
+        thorough          compare the counts with the site's own totals even where nothing is odd
         """
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._open(site) as http:
-                answers = await self._read(Visit(http, site), remembered_root)
+                visit = Visit(http, site)
+                visit.suspicious = thorough
+                answers = await self._read(visit, remembered_root)
                 seconds = self._clock.monotonic() - started
                 return replace(answers, requests=http.requests, duration_seconds=seconds)
         except TimeoutError:
@@ -63,6 +66,8 @@ class SiteReader:
         except RestClosed as closed:
             return await read_fallback(visit, found.root, closed, finished_at=self._clock.now)
 
+        languages = language_scope(index)
+        visit.suspicious = visit.suspicious or languages is not None
         gathered = await gather(visit, found.root, index, login)
         kinds = public_content(gathered.evidence)
         if unsure := [kind.slug for kind in kinds if kind.public is None]:
@@ -72,17 +77,18 @@ class SiteReader:
             count_all(visit, found.root, kinds, gathered, login),
         )
         refuse_a_reading_without_counts(site, counts)
+        counted = tuple(zip(kinds, counts, strict=True))
         return Answers(
             site_url=index.url,
             home=index.home,
             title=index.title,
             root=found.root.url,
             version=version,
-            counted=tuple(zip(kinds, counts, strict=True)),
-            coverage=coverage_of(index, gathered, login),
+            counted=counted,
+            coverage=coverage_of(gathered, login, counted),
             finished_at=self._clock.now(),
             login=LoginState(login.state, login.username, login.roles, login.failure),
-            languages=language_scope(index),
+            languages=languages,
             warnings=visit.warnings,
         )
 

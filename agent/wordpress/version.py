@@ -49,8 +49,8 @@ async def learn_version(
         if tagged := await version_by_etag(visit, site_url):
             return VersionAnswer(tagged, "etag")
     if visit.auth and "wp-abilities/v1" in index.namespaces:
-        if told := await _from_abilities(visit, root):
-            return VersionAnswer(told, "abilities")
+        if able := await _from_abilities(visit, root):
+            return VersionAnswer(able, "abilities")
     if fed := await _found(visit, f"{home.rstrip('/')}/?feed=rss2", _FEED):
         return VersionAnswer(fed, "feed")
     return await _by_two_that_agree(visit, index, site_url=site_url, front=front)

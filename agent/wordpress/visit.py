@@ -31,6 +31,8 @@ class Visit:
         self._warnings: dict[str, None] = {}
         self.suspicious = False
         """True once a cache or stray output was seen between the site and us: counts are then checked."""
+        self.totals_lie = False
+        """True once a total of 0 stood beside an item: no total of 0 is then believed."""
         self.headers_lost = False
         """True once a total came by envelope only: the other counts ask for the envelope at once."""
 

@@ -78,7 +78,7 @@ class XmlRpc:
     async def introduce(self) -> Told:
         """Version, all public post types and all public taxonomies, in one request.
 
-        Raises XmlRpcUnavailable, or XmlRpcRefused when the login is wrong.
+        Raises XmlRpcUnavailable, or XmlRpcRefused when the login is wrong or the site gives no lists.
         """
         options, types, taxonomies, blogs = await self._several(
             ("wp.getOptions", [*self._login, ["software_version"]]),
@@ -87,8 +87,9 @@ class XmlRpc:
             ("wp.getTaxonomies", [*self._login, {"public": True}, ["label"]]),
             ("wp.getUsersBlogs", [*self._login[1:]]),
         )
-        for refusal in (types, taxonomies, options):
-            if isinstance(refusal, XmlRpcRefused) and refusal.code == 403:
+        for refusal in (types, taxonomies):
+            # A wrong login (403), XML-RPC switched off (405), a method taken away: no list is not an empty one.
+            if isinstance(refusal, XmlRpcRefused):
                 raise refusal
         version = _dict(_dict(_dict(options).get("software_version"))).get("value")
         return Told(

@@ -22,6 +22,7 @@ file_put_contents(
 			'uri'        => $_SERVER['REQUEST_URI'],
 			'authorized' => isset( $_SERVER['HTTP_AUTHORIZATION'] ),
 			'user_agent' => $_SERVER['HTTP_USER_AGENT'] ?? '',
+			'cookies'    => array_keys( $_COOKIE ),
 		),
 		JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE
 	) . "\n",

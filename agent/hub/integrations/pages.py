@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -63,7 +63,7 @@ def sites(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     rows = _site_rows(visible_integrations(request), timezone.now())
     if len(rows) == 1:
-        return redirect("site", site_id=rows[0].site_id)
+        return content_types(request, rows[0].site_id)
     states = [row.freshness.state for row in rows]
     context = {
         "page": Paginator(rows, SITES_PER_PAGE).get_page(request.GET.get("page")),

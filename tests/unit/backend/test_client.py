@@ -1,0 +1,201 @@
+"""Pushing one owed document: nothing counts as delivered that the backend did not say or show."""
+
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from backend_builders import LIST, OURS, a_client, backend_transport, push_url, shown_url
+from builders import a_delivery
+from fakes import ManualClock, Said, answer, raw_server, silence, then_close
+
+from agent.backend.integrations import Target
+from agent.errors import (
+    BackendError,
+    BackendUnreachable,
+    ContractBroken,
+    CredentialsRefused,
+    DeliveryRejected,
+    IntegrationNotFound,
+)
+from agent.transport import Limits, Transport
+
+
+pytestmark = pytest.mark.anyio
+
+BODY = (
+    b'{"post_types":{"post":{"count":3}},"taxonomies":{"category":{"count":2}},"timestamp":"2026-11-21T10:00:00Z"}'
+)
+SHOWN = {
+    "post_types": {"post": {"count": 3, "synced_count": 1}},
+    "taxonomies": {"category": {"count": 2, "synced_count": 0}},
+    "last_structure_fetch": "2026-11-21T10:00:01Z",
+}
+DELIVERY = a_delivery(body=BODY)
+
+
+@pytest.fixture
+def listed(routes: respx.MockRouter) -> respx.Route:
+    return routes.get(url__startswith=f"{LIST}?").respond(200, json=[OURS])
+
+
+async def pushed(http: Transport, routes: respx.MockRouter, said: httpx.Response, **options: Any) -> Any:
+    routes.post(push_url()).mock(return_value=said)
+    return await a_client(http, **options).push(DELIVERY)
+
+
+async def test_the_document_arrives_with_its_key_generation_and_exact_bytes(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    receipt = await pushed(http, routes, httpx.Response(200, json={"success": True, "message": "ok"}))
+
+    request = routes.calls.last.request
+    assert request.content == BODY
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["idempotency-key"] == DELIVERY.idempotency_key
+    assert request.headers["x-structure-generation"] == str(DELIVERY.generation)
+    assert (receipt.integration_id, receipt.verified) == ("42", False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        httpx.Response(200, json={"success": True}),
+        httpx.Response(200, json={"message": "Structure updated"}),
+        httpx.Response(201, json={}),
+        httpx.Response(204),
+    ],
+)
+async def test_a_success_needs_no_proof(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, said: httpx.Response
+) -> None:
+    assert (await pushed(http, routes, said)).integration_id == "42"
+
+
+NO_SUCCESS = {
+    "a web page": httpx.Response(200, html="<!doctype html><title>App</title>"),
+    "nothing": httpx.Response(200),
+    "half of it": httpx.Response(200, content=b'{"success": tr'),
+    "a denial": httpx.Response(200, json={"success": False, "message": "no"}),
+    "a list": httpx.Response(200, json=[]),
+    "only accepted": httpx.Response(202, json={"success": True}),
+    "another 2xx": httpx.Response(207, json={"success": True}),
+}
+
+
+@pytest.mark.parametrize("said", NO_SUCCESS.values(), ids=NO_SUCCESS.keys())
+async def test_a_success_that_says_nothing_counts_when_the_backend_shows_the_structure(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, said: httpx.Response
+) -> None:
+    routes.get(shown_url()).respond(200, json=SHOWN)
+
+    assert (await pushed(http, routes, said)).verified
+
+
+@pytest.mark.parametrize("said", NO_SUCCESS.values(), ids=NO_SUCCESS.keys())
+async def test_a_success_that_says_nothing_stays_owed_when_the_backend_shows_another(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, said: httpx.Response
+) -> None:
+    routes.get(shown_url()).respond(200, json={**SHOWN, "post_types": {}})
+
+    with pytest.raises(BackendUnreachable) as failed:
+        await pushed(http, routes, said)
+
+    assert (failed.value.reason, failed.value.transient) == ("be_unknown_outcome", True)
+
+
+async def test_with_verify_every_push_is_read_back(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    shown = routes.get(shown_url()).respond(200, json={"success": True, "data": SHOWN})
+
+    receipt = await pushed(http, routes, httpx.Response(200, json={"success": True}), verify=True)
+
+    assert receipt.verified
+    assert shown.called
+
+
+async def test_with_verify_an_old_structure_is_no_delivery(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    routes.get(shown_url()).respond(200, json={**SHOWN, "taxonomies": {"category": {"count": 1}}})
+
+    with pytest.raises(BackendUnreachable):
+        await pushed(http, routes, httpx.Response(204), verify=True)
+
+
+async def test_an_integration_that_moved_is_found_again(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    client = a_client(http)
+    routes.post(push_url(42)).mock(side_effect=[httpx.Response(200, json={}), httpx.Response(404)])
+    await client.push(DELIVERY)
+    listed.respond(200, json=[{**OURS, "id": 43}])
+    routes.post(push_url(43)).respond(200, json={})
+
+    assert (await client.push(DELIVERY)).integration_id == "43"
+
+
+@pytest.mark.parametrize("target", [Target("7", None), Target(None, "42")])
+async def test_an_integration_that_is_gone_is_looked_for_once(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, target: Target
+) -> None:
+    with pytest.raises(IntegrationNotFound) as failed:
+        await pushed(http, routes, httpx.Response(404), target=target)
+
+    assert failed.value.reason == "be_integration_gone"
+    assert len(routes.calls) <= 4
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, DeliveryRejected), (401, CredentialsRefused), (403, CredentialsRefused), (409, BackendUnreachable),
+        (413, DeliveryRejected), (422, DeliveryRejected), (500, BackendUnreachable), (302, ContractBroken),
+    ],
+)  # fmt: skip
+async def test_a_refused_push_is_the_statuss_error(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, status: int, kind: type[BackendError]
+) -> None:
+    with pytest.raises(kind):
+        await pushed(http, routes, httpx.Response(status))
+
+
+# --- on a wire ----------------------------------------------------------------------------------
+
+
+async def push_over_wire(http: Transport, *script: Said) -> Any:
+    async with raw_server(*script) as server:
+        try:
+            receipt = await a_client(http, base_url=server.url, target=Target(None, "42")).push(DELIVERY)
+        except BackendError as error:
+            return error, server.asked
+        return receipt, server.asked
+
+
+async def test_a_commit_whose_answer_was_lost_is_repeated_unchanged(http: Transport) -> None:
+    receipt, asked = await push_over_wire(http, then_close(b""), answer(200, {"success": True}))
+
+    first, second = asked
+    assert receipt.integration_id == "42"
+    assert (first.body, first.headers["idempotency-key"]) == (second.body, second.headers["idempotency-key"])
+
+
+async def test_a_commit_whose_answer_never_comes_stays_owed(clock: ManualClock) -> None:
+    async with backend_transport(clock, limits=Limits(deadline_seconds=0.02)) as http:
+        error, asked = await push_over_wire(http, silence)
+
+    assert isinstance(error, BackendUnreachable)
+    assert len({(one.body, one.headers["idempotency-key"]) for one in asked}) == 1
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_push_never_follows_a_redirect(http: Transport, status: int) -> None:
+    async with raw_server(answer(200, {})) as other:
+        error, asked = await push_over_wire(http, answer(status, Location=other.url))
+
+        assert isinstance(error, ContractBroken)
+        assert error.exit_code == 78
+        assert len(asked) == 1
+        assert other.connections == 0

@@ -1,0 +1,352 @@
+"""Who we are to the backend."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from backend_builders import BASE, LIST, OURS, a_client, push_url
+from builders import a_delivery
+from fakes import ManualClock
+
+from agent.backend.contract import Paths
+from agent.backend.session import Bearer, Login, is_expiry
+from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
+from agent.redact import Redactor
+from agent.transport import Answer, Transport
+
+
+pytestmark = pytest.mark.anyio
+
+LOGIN, REFRESH = f"{BASE}/api/v1/auth/login/", f"{BASE}/api/v1/auth/refresh/"
+
+
+@pytest.fixture
+def login(redactor: Redactor, clock: ManualClock) -> Login:
+    return Login(BASE, email="bot@shop.example", password="pä\"ss", paths=Paths(), learned=redactor.add, clock=clock.clock)
+
+
+class Far:
+    """A backend whose tokens can be made to expire."""
+
+    def __init__(self, routes: respx.MockRouter, *, expired: dict[str, Any] | int = 401) -> None:
+        self.valid: str | None = None
+        self.expired = expired
+        self.refreshes: set[str] = set()
+        self.made = 0
+        routes.post(LOGIN).mock(side_effect=self.log_in)
+        routes.post(REFRESH).mock(side_effect=self.refresh)
+        routes.get(url__startswith=LIST).mock(side_effect=self.listed)
+        self.routes = routes
+
+    def _tokens(self) -> dict[str, str]:
+        self.made += 1
+        self.valid = f"access-{self.made}"
+        self.refreshes = {f"refresh-{self.made}"}
+        return {"access": self.valid, "refresh": f"refresh-{self.made}"}
+
+    def log_in(self, request: httpx.Request) -> httpx.Response:
+        assert json.loads(request.content) == {"email": "bot@shop.example", "password": "pä\"ss"}
+        return httpx.Response(200, json=self._tokens())
+
+    def refresh(self, request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content)["refresh"] not in self.refreshes:
+            return httpx.Response(401, json={"code": "token_not_valid"})
+        return httpx.Response(200, json=self._tokens())
+
+    def listed(self, request: httpx.Request) -> httpx.Response:
+        if request.headers["authorization"] == f"Bearer {self.valid}":
+            return httpx.Response(200, json=[OURS])
+        if isinstance(self.expired, int):
+            return httpx.Response(self.expired)
+        return httpx.Response(403, json=self.expired)
+
+    def count(self, url: str) -> int:
+        return sum(str(call.request.url) == url for call in self.routes.calls)
+
+
+async def ask(http: Transport, login: Login) -> str:
+    return await a_client(http, session=login).integration_of("shop")
+
+
+async def test_logging_in_happens_once(http: Transport, routes: respx.MockRouter, login: Login) -> None:
+    far = Far(routes)
+
+    assert [await ask(http, login) for _ in range(3)] == ["42"] * 3
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "expired",
+    [
+        401,
+        {"code": "token_not_valid", "detail": "Given token not valid"},
+        {"code": "not_authenticated"},
+        {"detail": "Authentication credentials were not provided."},
+    ],
+)
+async def test_an_expired_token_is_refreshed_and_the_request_repeated(
+    http: Transport, routes: respx.MockRouter, login: Login, expired: Any
+) -> None:
+    far = Far(routes, expired=expired)
+    await ask(http, login)
+    far.valid = "another"
+
+    assert await ask(http, login) == "42"
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 1)
+
+
+async def test_fifty_expired_requests_refresh_once(http: Transport, routes: respx.MockRouter, login: Login) -> None:
+    far = Far(routes)
+    await ask(http, login)
+    far.valid = "another"
+
+    found = await asyncio.gather(*(ask(http, login) for _ in range(50)))
+
+    assert found == ["42"] * 50
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 1)
+
+
+async def test_fifty_first_requests_log_in_once(http: Transport, routes: respx.MockRouter, login: Login) -> None:
+    far = Far(routes)
+
+    await asyncio.gather(*(ask(http, login) for _ in range(50)))
+
+    assert far.count(LOGIN) == 1
+
+
+async def test_a_rotated_refresh_token_is_the_next_one_used(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    await ask(http, login)
+    for _ in range(3):
+        far.valid = "another"
+        await ask(http, login)
+
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 3)
+
+
+async def test_a_refused_refresh_is_answered_by_a_login(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    await ask(http, login)
+    far.valid, far.refreshes = "another", set()
+
+    assert await ask(http, login) == "42"
+    assert (far.count(LOGIN), far.count(REFRESH)) == (2, 1)
+
+
+async def test_a_refresh_without_rotation_keeps_the_old_refresh_token(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    await ask(http, login)
+    routes.post(REFRESH).mock(side_effect=[httpx.Response(200, json={"access": f"a{n}"}) for n in (1, 2)])
+    for n in (1, 2):
+        far.valid = f"a{n}"
+        await ask(http, login)
+
+    sent = [json.loads(call.request.content) for call in routes.calls if str(call.request.url) == REFRESH]
+    assert sent == [{"refresh": "refresh-1"}] * 2
+
+
+async def test_a_genuine_403_costs_no_login(http: Transport, routes: respx.MockRouter, login: Login) -> None:
+    far = Far(routes, expired={"detail": "You do not have permission to perform this action."})
+    await ask(http, login)
+    far.valid = "another"
+
+    with pytest.raises(CredentialsRefused):
+        await ask(http, login)
+
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 0)
+
+
+async def test_a_new_token_that_is_refused_too_ends_the_matter(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    routes.get(url__startswith=LIST).respond(401)
+
+    with pytest.raises(CredentialsRefused) as failed:
+        await ask(http, login)
+
+    assert "WPSA_BACKEND_PASSWORD" in failed.value.hint
+    assert (far.count(LOGIN), far.count(REFRESH)) == (1, 1)
+
+
+async def test_an_api_key_that_is_refused_stays_refused(http: Transport, routes: respx.MockRouter) -> None:
+    routes.get(url__startswith=LIST).respond(401)
+
+    with pytest.raises(CredentialsRefused) as failed:
+        await a_client(http).integration_of("shop")
+
+    assert len(routes.calls) == 1
+    assert "WPSA_BACKEND_API_KEY" in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (400, CredentialsRefused, 77),
+        (401, CredentialsRefused, 77),
+        (403, CredentialsRefused, 77),
+        (404, ContractBroken, 78),
+        (301, ContractBroken, 78),
+        (204, ContractBroken, 78),
+        (429, BackendThrottled, 75),
+        (500, BackendUnreachable, 75),
+        (503, BackendUnreachable, 75),
+    ],
+)
+async def test_a_login_that_fails_says_how(
+    http: Transport, routes: respx.MockRouter, login: Login, status: int, kind: type[BackendError], code: int
+) -> None:
+    routes.post(LOGIN).respond(status)
+
+    with pytest.raises(kind) as failed:
+        await ask(http, login)
+
+    assert type(failed.value) is kind
+    assert failed.value.exit_code == code
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refused_password_is_not_tried_again_for_every_site(
+    http: Transport, routes: respx.MockRouter, login: Login, clock: ManualClock, status: int
+) -> None:
+    """Fifty sites of one account would lock it: one try counts for all of them, for a quarter of an hour."""
+    far = Far(routes)
+    routes.post(LOGIN).respond(status)
+
+    results = await asyncio.gather(*(ask(http, login) for _ in range(50)), return_exceptions=True)
+
+    assert all(isinstance(result, CredentialsRefused) for result in results)
+    assert far.count(LOGIN) == 1
+    clock.advance(minutes=16)
+    with pytest.raises(CredentialsRefused):
+        await ask(http, login)
+    assert far.count(LOGIN) == 2
+
+
+async def test_a_limit_on_logins_is_kept_for_all_sites(
+    http: Transport, routes: respx.MockRouter, login: Login, clock: ManualClock
+) -> None:
+    far = Far(routes)
+    limited = routes.post(LOGIN).respond(429, headers={"Retry-After": "120"})
+
+    results = await asyncio.gather(*(ask(http, login) for _ in range(20)), return_exceptions=True)
+
+    assert all(isinstance(result, BackendThrottled) for result in results)
+    assert all(result.retry_after_seconds == 120 for result in results if isinstance(result, BackendThrottled))
+    assert far.count(LOGIN) == 1
+    clock.advance(seconds=121)
+    limited.mock(side_effect=far.log_in)
+    assert await ask(http, login) == "42"
+
+
+async def test_a_broken_backend_is_asked_again_at_once(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    answers = iter([500, 500, 500])
+    routes.post(LOGIN).mock(
+        side_effect=lambda request: httpx.Response(s) if (s := next(answers, None)) else far.log_in(request)
+    )
+
+    with pytest.raises(BackendUnreachable):
+        await ask(http, login)
+
+    assert await ask(http, login) == "42"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"access": "a"}, {"access": "a", "refresh": "r"}, {"success": True, "data": {"access": "a", "refresh": "r"}}],
+)
+async def test_tokens_are_found_bare_or_in_an_envelope(
+    http: Transport, routes: respx.MockRouter, login: Login, body: Any
+) -> None:
+    routes.post(LOGIN).respond(200, json=body)
+
+    assert await login.token(http) == "a"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"token": "x"}', b'{"access": ""}', b'{"access": 5}', b'{"data": {}}',
+     b'{"access": "two\\nlines"}', '{"access": "tökén"}'.encode(), b'{"access": "a b"}'],
+)  # fmt: skip
+async def test_a_login_without_a_usable_token_breaks_the_contract(
+    http: Transport, routes: respx.MockRouter, login: Login, body: bytes
+) -> None:
+    routes.post(LOGIN).respond(200, content=body)
+
+    with pytest.raises(ContractBroken):
+        await login.token(http)
+
+
+async def test_learned_tokens_are_hidden_from_then_on(
+    http: Transport, routes: respx.MockRouter, login: Login, redactor: Redactor
+) -> None:
+    Far(routes)
+    await ask(http, login)
+
+    assert redactor.hide("x access-1 y refresh-1 z") == "x *** y *** z"
+
+
+async def test_a_push_with_an_expired_token_repeats_its_bytes_and_key(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    far = Far(routes)
+    pushed = routes.post(push_url())
+    pushed.mock(side_effect=[httpx.Response(401), httpx.Response(200, json={"success": True})])
+
+    await a_client(http, session=login).push(a_delivery())
+
+    first, second = (call.request for call in pushed.calls)
+    assert first.content == second.content
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert (first.headers["authorization"], second.headers["authorization"]) == ("Bearer access-1", "Bearer access-2")
+    assert far.count(REFRESH) == 1
+
+
+def answer(status: int, body: bytes = b"") -> Answer:
+    return Answer("GET", BASE, status, httpx.Headers(), body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expired"),
+    [
+        (401, b"", True),
+        (401, b"whatever", True),
+        (403, b'{"code":"token_not_valid"}', True),
+        (403, b'{"detail":"You do not have permission"}', False),
+        (403, b"", False),
+        (400, b"token_not_valid", False),
+        (200, b"token_not_valid", False),
+    ],
+)
+async def test_which_answers_mean_an_expired_token(status: int, body: bytes, expired: bool) -> None:
+    assert is_expiry(answer(status, body)) is expired
+
+
+@pytest.mark.parametrize(
+    ("url", "goes_along"),
+    [
+        ("https://backend.example/api/", True),
+        ("https://backend.example:443/api/", True),
+        ("http://backend.example/api/", False),
+        ("https://backend.example:8443/", False),
+        ("https://www.backend.example/", False),
+        ("https://backend.example.evil.example/", False),
+    ],
+)
+async def test_a_token_goes_to_its_own_origin_only(url: str, goes_along: bool) -> None:
+    request = httpx.Request("GET", url)
+    next(Bearer(BASE, "t").auth_flow(request))
+
+    assert ("authorization" in request.headers) is goes_along

@@ -1,0 +1,8 @@
+"""Every unit test runs in a clean world; see `sheltered`."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _sheltered(sheltered: None) -> None:
+    pass

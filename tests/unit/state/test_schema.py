@@ -1,0 +1,85 @@
+"""Migrations: each once, whole, in one transaction."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from agent.errors import StateTooNew
+from agent.state import schema
+from agent.state.schema import MIGRATIONS, migrate
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def version(database: sqlite3.Connection) -> int:
+    found: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+def tables(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_a_new_state_gets_all_tables_and_an_identity(database: sqlite3.Connection) -> None:
+    migrate(database)
+
+    assert version(database) == len(MIGRATIONS)
+    assert tables(database) >= {"instance", "slot", "outbox", "run", "structure", "last_count"}
+    assert len(database.execute("SELECT id FROM instance").fetchone()[0]) == 32
+
+
+def test_a_second_start_changes_nothing(database: sqlite3.Connection) -> None:
+    migrate(database)
+    before = database.execute("SELECT id FROM instance").fetchall()
+
+    migrate(database)
+
+    assert database.execute("SELECT id FROM instance").fetchall() == before
+
+
+def test_a_newer_state_is_refused_and_untouched(database: sqlite3.Connection) -> None:
+    database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    with pytest.raises(StateTooNew) as refused:
+        migrate(database)
+
+    assert refused.value.exit_code == 78
+    assert version(database) == len(MIGRATIONS) + 1
+    assert tables(database) == set()
+
+
+def test_a_migration_that_fails_leaves_the_version_before(
+    database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(database: sqlite3.Connection) -> None:
+        database.execute("CREATE TABLE half (a)")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, half))
+
+    with pytest.raises(KeyboardInterrupt):
+        migrate(database)
+
+    assert version(database) == len(MIGRATIONS)
+    assert "half" not in tables(database)
+    assert not database.in_transaction
+
+
+def test_an_older_state_takes_only_the_steps_it_lacks(
+    database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(database)
+    monkeypatch.setattr(
+        schema, "MIGRATIONS", (*MIGRATIONS, lambda database: database.execute("CREATE TABLE newest (a)"))
+    )
+
+    migrate(database)
+
+    assert version(database) == len(MIGRATIONS) + 1
+    assert "newest" in tables(database)

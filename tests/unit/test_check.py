@@ -1,0 +1,63 @@
+"""Settings, sites, backend and integrations: each ok, or with a cause and its remedy."""
+
+from typing import Any
+
+import pytest
+import respx
+from builders import ONE_SITE, answers, settings
+from fakes import FakeReader
+
+from agent.check import check_all
+from agent.errors import BackendUnreachable, SiteUnreachable
+from agent.redact import Redactor
+
+pytestmark = pytest.mark.anyio
+
+LIST = "https://backend.example/api/v1/integration/integrations/"
+
+
+async def found(
+    monkeypatch: pytest.MonkeyPatch, says: Any, environ: dict[str, str] = ONE_SITE
+) -> list[dict[str, Any]]:
+    monkeypatch.setattr("agent.check.site_reader", lambda *_, **__: FakeReader({"shop.example": says}))
+    read = settings(environ)
+    return [one.as_json() for one in await check_all(read, read.all_sites, redactor=Redactor())]
+
+
+@respx.mock
+async def test_when_all_is_well_every_line_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    respx.get(LIST).respond(200, json=[{"id": 42, "site": 7}])
+
+    lines = await found(monkeypatch, answers())
+
+    assert all(line["ok"] for line in lines)
+    assert (lines[0]["subject"], lines[-1]["check"], lines[-1]["said"]) == ("settings", "integration", "integration 42")
+    assert any("6.9" in line["said"] for line in lines)
+
+
+@respx.mock
+async def test_each_failure_has_its_own_line_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    respx.get(LIST).respond(401)
+
+    lines = await found(monkeypatch, SiteUnreachable("shop: down", reason="refused", hint="Start it."))
+
+    assert [(line["reason"], line["exit_code"]) for line in lines if not line["ok"]] == [
+        ("refused", 69), ("be_credentials", 77)
+    ]  # fmt: skip
+    assert all(line["hint"] for line in lines if not line["ok"])
+
+
+@respx.mock
+async def test_a_backend_that_is_down_owes_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    respx.get(LIST).respond(503)
+
+    lines = await found(monkeypatch, answers())
+
+    assert lines[-1]["exit_code"] == 69
+    assert BackendUnreachable.exit_code == 75
+
+
+async def test_without_a_backend_the_embedded_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = await found(monkeypatch, answers(), {"WPSA_SITE_URL": "https://shop.example"})
+
+    assert (lines[-1]["subject"], lines[-1]["ok"]) == ("backend", True)

@@ -1,0 +1,94 @@
+"""Serving inside this process: with limits, and gone within a second."""
+
+import asyncio
+import signal
+import socket
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from fakes import VIRTUAL_TIME
+
+from agent.errors import ConfigError
+from agent.web import serve
+
+pytestmark = pytest.mark.anyio
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def test_an_application_is_served_within_the_block_on_a_free_port() -> None:
+    async with serve(hello, listen="127.0.0.1:0", option="X") as url:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            said = await client.get(url)
+
+    assert (said.text, "server" in said.headers) == ("hello", False)
+    with pytest.raises(OSError, match="refused|Connect"):
+        socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=1)
+
+
+async def test_the_other_family_works_too() -> None:
+    async with serve(hello, listen="[::1]:0", option="X") as url:
+        assert url.startswith("http://[::1]:")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(url)).text == "hello"
+
+
+async def test_an_address_in_use_is_named_with_its_option() -> None:
+    async with serve(hello, listen="127.0.0.1:0", option="X") as url:
+        taken = url.removeprefix("http://")
+        with pytest.raises(ConfigError, match=f"WPSA_HUB_LISTEN: {taken} cannot be listened on") as failed:
+            async with serve(hello, listen=taken, option="WPSA_HUB_LISTEN"):
+                pass
+
+    assert failed.value.exit_code == 78
+
+
+class TestLeaving:
+    @pytest.fixture
+    def anyio_backend(self) -> object:
+        return VIRTUAL_TIME
+
+    async def test_a_request_that_hangs_does_not_hold_up_the_end(self) -> None:
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+
+        async def hang(scope: Any, receive: Any, send: Any) -> None:
+            await end.wait()
+
+        async with serve(hang, listen="127.0.0.1:0", option="X") as url:
+            client = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            client[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.1)
+            started = loop.time()
+
+        assert loop.time() - started < 2
+        end.set()
+        await closed(*client)
+
+
+async def test_signals_are_left_to_the_daemon() -> None:
+    """uvicorn takes SIGTERM for itself, and raises it again when it is done."""
+    before = signal.getsignal(signal.SIGTERM)
+    async with serve(hello, listen="127.0.0.1:0", option="X"):
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_endless_headers_are_refused() -> None:
+    async with serve(hello, listen="127.0.0.1:0", option="X") as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 300_000)
+
+        assert (await reader.read(64)).startswith(b"HTTP/1.1 400")
+        await closed(reader, writer)
+
+
+async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await reader.read()
+        await writer.wait_closed()
+    await asyncio.sleep(0.01)
