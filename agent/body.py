@@ -31,6 +31,9 @@ async def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
             body += part
             if len(body) > limit_bytes:
                 raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
+        # Behind the end of the gzip, and in empty blocks of it, bytes come that unpack to nothing.
+        if packed > limit_bytes:
+            raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
     if decoder and packed and not decoder.eof:
         raise _broken()
     return bytes(body)

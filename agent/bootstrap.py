@@ -15,6 +15,7 @@ from agent.backend.integrations import Target
 from agent.backend.session import ApiKey, Session
 from agent.backend.session import Login as BackendLogin
 from agent.clock import SYSTEM, Clock
+from agent.detour import Detour
 from agent.errors import ConfigError
 from agent.exchange import Observer
 from agent.redact import Redactor
@@ -25,9 +26,9 @@ from agent.state.store import open_store
 from agent.structure.model import Choices, Site
 from agent.sync import Ports
 from agent.telemetry.observers import log_exchange
-from agent.detour import Detour
 from agent.transport import Limits, Transport, open_transport
 from agent.web import serve
+from agent.wordpress.login import FrontGate
 from agent.wordpress.reader import SiteReader
 from agent.wordpress.xmlrpc import Login
 
@@ -77,7 +78,7 @@ async def open_agent(
         stack.callback(ledger.close)
         ledger.recover()
         backend = (
-            configured_backend(settings.backend, sites, redactor)
+            configured_backend(settings, sites, redactor)
             if settings.backend.url
             else await stack.enter_async_context(_embedded_hub(folder / "hub", sites, redactor, hub_listen))
         )
@@ -111,7 +112,7 @@ async def open_backend(
     observers: tuple[Observer, ...] = (log_exchange,),
 ) -> AsyncIterator[BackendClient]:
     """The configured backend alone, for looking: no state, no hub."""
-    backend = configured_backend(settings.backend, sites, redactor)
+    backend = configured_backend(settings, sites, redactor)
     async with _backend_transport(clock, observers) as http:
         yield backend_client(backend, http, verify=False)
 
@@ -129,6 +130,11 @@ def site_reader(
         for site in sites
         if site.username and site.application_password
     }
+    gates = {
+        site.called: Login(site.http_username, site.http_password.get_secret_value())
+        for site in sites
+        if site.http_username and site.http_password
+    }
     limits = Limits(
         deadline_seconds=settings.reading.deadline_seconds, connections=settings.reading.connections
     )
@@ -141,6 +147,7 @@ def site_reader(
             clock=clock,
             observers=observers,
             detour=Detour(site.url, site.internal_url) if site.internal_url else None,
+            auth=FrontGate(site, gates[site.name]) if site.name in gates else None,
         )
 
     return SiteReader(open_site, clock, login_for=lambda site: logins.get(site.name))
@@ -158,14 +165,12 @@ def choices_for(settings: Settings, sites: Sequence[SiteSettings]) -> Callable[[
     return chosen.__getitem__
 
 
-def configured_backend(backend: BackendSettings, sites: Sequence[SiteSettings], redactor: Redactor) -> Backend:
-    """The backend that the settings name."""
+def configured_backend(settings: Settings, sites: Sequence[SiteSettings], redactor: Redactor) -> Backend:
+    """The backend that the settings name; raises ConfigError for a site whose place there is not known."""
+    backend = settings.backend
     assert backend.url is not None, "asked for only where one is configured"
     paths = Paths(login=backend.login_path, refresh=backend.refresh_path, integrations=backend.integrations_path)
-    targets = {
-        site.called: Target(site.site_id or backend.site_id, site.integration_id or backend.integration_id)
-        for site in sites
-    }
+    targets = {site.called: _target(site, settings, alone=len(sites) == 1) for site in sites}
     for name, target in targets.items():
         if not (target.site_id or target.integration_id):
             raise ConfigError(
@@ -174,6 +179,14 @@ def configured_backend(backend: BackendSettings, sites: Sequence[SiteSettings], 
                 hint="Set WPSA_BACKEND_SITE_ID, or site_id of the site.",
             )
     return Backend(backend.url, _session(backend, paths, redactor), paths, targets, embedded=False)
+
+
+def _target(site: SiteSettings, settings: Settings, *, alone: bool) -> Target:
+    """The site's own ids. The backend's general ones are of the one configured site, never of a stranger."""
+    backend = settings.backend
+    if site in settings.all_sites or (alone and not settings.all_sites):
+        return Target(site.site_id or backend.site_id, site.integration_id or backend.integration_id)
+    return Target(site.site_id, site.integration_id)
 
 
 def _session(backend: BackendSettings, paths: Paths, redactor: Redactor) -> Session:

@@ -40,7 +40,7 @@ async def _check_integration(backend: BackendClient, site: SiteSettings) -> Find
         # Nothing is owed here, so nothing is pending.
         code = 69 if isinstance(error, BackendUnreachable) else None
         return failed(site.called, "integration", error, exit_code=code)
-    return Finding(site.called, "integration", f"integration {integration_id}")
+    return Finding(site.called, "integration", f"found, its id is {integration_id}")
 
 
 def _said_of(settings: Settings) -> str:

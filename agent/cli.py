@@ -4,7 +4,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Context:
     def load(self, *, quiet_terminal: bool = False) -> Loaded:
         """The settings, with logging set up by them; raises ConfigError.
 
-        quiet_terminal   a person reads the result itself: only warnings are logged beside it
+        quiet_terminal   a person reads the result itself, so nothing is logged beside it
         """
         from agent.telemetry.logs import configure
 
@@ -40,11 +42,15 @@ class Context:
         self.redactor = redactor_of(loaded.settings.secrets())
         log = loaded.settings.log
         calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
-        configure(level="warning" if calm else log.level, format=log.format, redactor=self.redactor)
+        configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
         return loaded
 
     def settings(self, *, quiet_terminal: bool = False) -> Settings:
         return self.load(quiet_terminal=quiet_terminal).settings
+
+    def hide(self, error: AgentError) -> None:
+        """Before an error is printed: the other side may have echoed a secret in its reason."""
+        error.message, error.hint = self.redactor.hide(error.message), self.redactor.hide(error.hint)
 
 
 def _verb(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -56,7 +62,7 @@ def _verb(function: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = function(context, *args, **kwargs) or 0
         except AgentError as error:
-            error.message = context.redactor.hide(error.message)
+            context.hide(error)
             if kwargs.get("as_json"):
                 report.print_json(report.error_json(error))
             else:
@@ -76,8 +82,8 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="One JSON docum
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), help="The TOML file with the settings.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
-@click.option("--log-format", type=click.Choice(["auto", "json", "console"]))
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What goes to stderr.")
+@click.option("--log-format", type=click.Choice(["auto", "json", "console"]), help="auto: JSON unless on a terminal.")
 @click.version_option(__version__, prog_name="wpsa", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, config: Path | None, log_level: str | None, log_format: str | None) -> None:
@@ -85,7 +91,7 @@ def cli(context: click.Context, config: Path | None, log_level: str | None, log_
     context.obj = Context(config, log_level, log_format)
 
 
-@cli.command()
+@cli.command(short_help="Read a site and print its structure.")
 @click.argument("site", metavar="SITE|URL")
 @click.option("-v", "--verbose", is_flag=True, help="List the requests, on stderr.")
 @json_flag
@@ -107,7 +113,7 @@ def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
         report.print_structure(structure)
 
 
-@cli.command()
+@cli.command(short_help="Read sites and push their structures now.")
 @click.argument("sites", nargs=-1, metavar="[SITE|URL]...")
 @json_flag
 @_verb
@@ -121,6 +127,9 @@ def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
     settings = context.settings(quiet_terminal=True)
     outcomes = asyncio.run(sync_now(settings, chosen_sites(settings, sites), redactor=context.redactor))
     code = exit_code_of(outcomes)
+    for outcome in outcomes:
+        if outcome.error:
+            context.hide(outcome.error)
     if as_json:
         report.print_json({"exit_code": code, "sites": [report.outcome_json(outcome) for outcome in outcomes]})
     else:
@@ -128,7 +137,7 @@ def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
     return code
 
 
-@cli.command()
+@cli.command(short_help="The daemon: on connect, daily, on demand.")
 @_verb
 def run(context: Context) -> None:
     """The daemon: pushes when a site is new, then daily, until it is stopped."""
@@ -140,7 +149,7 @@ def run(context: Context) -> None:
     _leave(0)
 
 
-@cli.command()
+@cli.command(short_help="Diagnose settings, sites, login and backend.")
 @click.argument("site", required=False, metavar="[SITE|URL]")
 @json_flag
 @_verb
@@ -150,7 +159,8 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
 
     settings = context.settings(quiet_terminal=True)
     sites = chosen_sites(settings, [site] if site else ())
-    findings = asyncio.run(check_all(settings, sites, redactor=context.redactor))
+    found = asyncio.run(check_all(settings, sites, redactor=context.redactor))
+    findings = [replace(finding, said=context.redactor.hide(finding.said)) for finding in found]
     if as_json:
         report.print_json([finding.as_json() for finding in findings])
     else:
@@ -158,7 +168,7 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
     return worst_exit_code([finding.exit_code for finding in findings])
 
 
-@cli.command()
+@cli.command(short_help="How each site stands.")
 @json_flag
 @_verb
 def status(context: Context, as_json: bool) -> None:
@@ -173,7 +183,7 @@ def status(context: Context, as_json: bool) -> None:
         report.print_standings(rows)
 
 
-@cli.command()
+@cli.command(short_help="Past structures of a site.")
 @click.argument("site", metavar="SITE")
 @json_flag
 @_verb
@@ -189,7 +199,7 @@ def history(context: Context, site: str, as_json: bool) -> None:
         report.print_snapshots(snapshots)
 
 
-@cli.command()
+@cli.command(short_help="What changed at a site.")
 @click.argument("site", metavar="SITE")
 @click.option("--since", metavar="DATE", help="Compare with the last structure before this day (YYYY-MM-DD).")
 @json_flag
@@ -240,7 +250,7 @@ def config_schema(context: Context) -> None:
     report.print_json(Settings.model_json_schema())
 
 
-@cli.command()
+@cli.command(short_help="The hub alone (extra [hub]).")
 @_verb
 def hub(context: Context) -> None:
     """The hub alone: the backend for those who have none (extra [hub])."""
@@ -251,7 +261,7 @@ def hub(context: Context) -> None:
     _leave(0)
 
 
-@cli.command()
+@cli.command(short_help="A complete working example on this machine.")
 @click.option("--once", is_flag=True, help="End after the first sync.")
 @_verb
 def demo(context: Context, once: bool) -> int:
@@ -269,6 +279,8 @@ def _leave(code: int) -> None:
 
 def main() -> None:
     """The installed command: our codes for what we expect, 70 for a bug, the signal's own for Ctrl-C."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to fail
     try:
         cli.main(prog_name="wpsa", standalone_mode=False)
     except click.ClickException as error:
@@ -276,7 +288,7 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except Exception as error:  # a bug: one line, and the traceback only where somebody debugs
+    except Exception as error:  # noqa: BLE001 - a bug: one line, and the traceback only where somebody debugs
         _tell_bug(error)
         sys.exit(INTERNAL_ERROR)
 
@@ -284,7 +296,9 @@ def main() -> None:
 def _tell_bug(error: Exception) -> None:
     import structlog
 
-    structlog.stdlib.get_logger("agent").debug("bug", exc_info=error)
+    # Before it is set up, structlog would print every local variable, secrets among them.
+    if structlog.is_configured():
+        structlog.stdlib.get_logger("agent").debug("bug", exc_info=error)
     where = _innermost(error)
     click.echo(
         f"error: internal error: {type(error).__name__} in {where} — report it, with the output of "

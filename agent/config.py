@@ -229,7 +229,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 def _about_login(site: SiteSettings) -> Iterator[str]:
     if bool(site.username) != bool(site.application_password):
         yield f"site {site.called}: username and application_password go together"
-    if site.application_password and _is_exposed(site.url) and not site.allow_insecure_http:
+    if bool(site.http_username) != bool(site.http_password):
+        yield f"site {site.called}: http_username and http_password go together"
+    if (site.application_password or site.http_password) and _is_exposed(site.url) and not site.allow_insecure_http:
         yield f"site {site.called}: a login over plain http can be read on the way; use https, or set allow_insecure_http"
 
 

@@ -33,6 +33,7 @@ _EXAMPLES: Final = {
     "sites.url": '"https://example.com"',
     "sites.name": '"shop"',
     "sites.username": '"structure-reader"',
+    "sites.http_username": '"staging"',
     "sites.site_id": '"42"',
     "sites.integration_id": '"7"',
     "sites.rest_root": '"https://example.com/wp-json/"',

@@ -8,7 +8,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Detour:
-    """Requests to `public` are sent to `internal`, under the public name."""
+    """Requests to the host of `public`, by http or https, are sent to `internal` under the public name."""
 
     public: str
     internal: str
@@ -28,7 +28,7 @@ class DetourTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         here = request.url
-        if (here.scheme, here.host, here.port) != (self._public.scheme, self._public.host, self._public.port):
+        if (here.host, here.port) != (self._public.host, self._public.port):
             return await super().handle_async_request(request)
         inside = self._internal
         sent = httpx.Request(

@@ -36,7 +36,7 @@ class Faults:
         """Our error for a foreign one; None for what is no fault of the peer but a bug."""
         if isinstance(error, AgentError):
             return error
-        where = spoken(url)
+        where = self.where(url)
         if isinstance(error, BodyRefused):
             return self.not_understood(
                 f"{where}: {error}", reason=error.reason, hint="Check what answers at this address."
@@ -54,6 +54,10 @@ class Faults:
                 hint="Check the address and what answers there (a web server, a proxy, another service).",
             )
         return None
+
+    def where(self, url: httpx.URL) -> str:
+        """The peer as messages name it; the operator's backend is one, and its paths are ours."""
+        return spoken(url) if self.peer == "site" else f"the {self.peer} at {authority(url)}"
 
     def bad_address(self) -> AgentError:
         return self.not_understood(

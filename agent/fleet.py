@@ -1,7 +1,7 @@
 """Many sites: so many at once, and none that can harm another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from traceback import format_exception
 from typing import TypeVar
@@ -87,7 +87,7 @@ async def _bulkhead(work: Work, work_on: Callable[[Work], Awaitable[Outcome]], p
         return await work_on(work)
     except StateError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the bulkhead between sites
         bug, now = Bug(error), ports.clock.now()
         ports.state.record_crash(site, bug, at=now, next_at=now + timedelta(seconds=HELD_SECONDS))
         return Outcome(site, Result.CRASHED, ports.clock.monotonic() - started, bug)

@@ -42,7 +42,8 @@ class Standing:
     freshness: str
     """`fresh`, `stale` or `never`, by what the backend acknowledged."""
     delivered_at: datetime | None
-    next_slot_at: datetime
+    next_slot_at: datetime | None
+    """None for a site that is not configured: it only waits for what it is still owed."""
     last_run: RunRow | None
     owed: Delivery | None
     now: datetime
@@ -82,18 +83,20 @@ def standings(settings: Settings, *, now: Callable[[], datetime] = SYSTEM.now) -
     at = now()
     configured = [site.called for site in settings.all_sites]
     with _history(settings) as history:
-        known = configured + [site for site in (history.known_sites() if history else []) if site not in configured]
-        return [_standing(site, history, settings, at) for site in known]
+        owed = [site for site in (history.owing_sites() if history else []) if site not in configured]
+        return [_standing(site, history, settings, at, scheduled=site in configured) for site in configured + owed]
 
 
-def _standing(site: str, history: History | None, settings: Settings, now: datetime) -> Standing:
+def _standing(
+    site: str, history: History | None, settings: Settings, now: datetime, *, scheduled: bool
+) -> Standing:
     delivered = history.last_delivered_at(site) if history else None
     moment = moment_for(site, at=settings.schedule.at, zone=settings.schedule.zone)
     return Standing(
         site=site,
         freshness="never" if delivered is None else "fresh" if now - delivered < STALE_AFTER else "stale",
         delivered_at=delivered,
-        next_slot_at=next_slot(moment, now).starts_at,
+        next_slot_at=next_slot(moment, now).starts_at if scheduled else None,
         last_run=next(iter(history.runs(site, limit=1)), None) if history else None,
         owed=history.owed_to(site) if history else None,
         now=now,
@@ -109,23 +112,29 @@ def past_structures(settings: Settings, site: str) -> list[Snapshot]:
 
 def changes_since(settings: Settings, site: str, since: str | None) -> Changes:
     """Between the last two structures, or between the newest and the last one before a day."""
+    midnight = _midnight(since)
     snapshots = past_structures(settings, site)
     if not snapshots:
         return Changes()
-    before = _before(snapshots, since)
+    before = _before(snapshots, midnight)
     return diff(dict(before.document) if before else None, dict(snapshots[0].document))
 
 
-def _before(snapshots: list[Snapshot], since: str | None) -> Snapshot | None:
-    if since is None:
-        return snapshots[1] if len(snapshots) > 1 else None
+def _midnight(day: str | None) -> datetime | None:
+    """The beginning of a day as people write it, in UTC; raises UsageError."""
+    if day is None:
+        return None
     try:
-        midnight = datetime.combine(date.fromisoformat(since), time(), tzinfo=UTC)
+        return datetime.combine(date.fromisoformat(day), time(), tzinfo=UTC)
     except ValueError:
-        raise UsageError(f"{since!r} is not a day", reason="usage", hint="Write it as 2026-11-21.") from None
-    older = [snapshot for snapshot in snapshots if snapshot.fetched_at < midnight]
+        raise UsageError(f"{day!r} is not a day", reason="usage", hint="Write it as 2026-11-21.") from None
+
+
+def _before(snapshots: list[Snapshot], midnight: datetime | None) -> Snapshot | None:
+    if midnight is None:
+        return snapshots[1] if len(snapshots) > 1 else None
     # Where history does not reach back so far, its oldest entry is the best there is.
-    return older[0] if older else snapshots[-1]
+    return next((snapshot for snapshot in snapshots if snapshot.fetched_at < midnight), snapshots[-1])
 
 
 def _known_name(settings: Settings, site: str, history: History | None) -> str:

@@ -18,7 +18,7 @@ _KEYS = "(?:access|refresh|password|token|api_key|secret)"
 _SPOKEN_SECRET = re.compile(
     rf"""(?P<plain>["']{_KEYS}["']\s*:\s*(?P<quote>["']))(?:(?!(?P=quote))[^\\]|\\.)*"""
     rf"""|(?P<inner>\\["']{_KEYS}\\["']\s*:\s*\\(?P<mark>["']))(?:(?!(?P=mark))[^\\]|\\\\(?:\\.|[^\\]))*"""
-    r"""|(?P<scheme>\b(?:Bearer|Basic) )[^\s"',]+""",
+    r"""|(?P<scheme>\b(?:Bearer|Basic) )[^\s"',\\]+""",
     re.DOTALL,
 )
 

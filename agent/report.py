@@ -31,7 +31,8 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """One document, and nothing else, on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    escaped = not sys.stdout.encoding.lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=escaped, indent=2, default=str) + "\n")
 
 
 def structure_json(structure: Structure) -> dict[str, Any]:
@@ -54,8 +55,13 @@ def print_structure(structure: Structure) -> None:
     for family, title in ((Family.POST_TYPE, "Post types"), (Family.TAXONOMY, "Taxonomies")):
         out.print()
         out.print(_entries_table(title, structure.of(family)))
-    for warning in structure.warnings:
-        console(stderr=True).print(_styled(f"warning: {warning}", "yellow"))
+    print_warnings(structure)
+
+
+def print_warnings(structure: Structure | None) -> None:
+    """On stderr, so that a table in a pipe stays a table."""
+    for warning in structure.warnings if structure else ():
+        console(stderr=True).print(_styled(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
 def _login_said(login: Mapping[str, Any]) -> str:
@@ -97,6 +103,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.error is None:
             out.print(Text.assemble((f"{_line(outcome.site)}: ", "bold"), (_success(outcome), "green")))
+            print_warnings(outcome.structure)
         else:
             word = {"pending": "delivery pending", "held": "delivery waits for you"}.get(outcome.result, "failed")
             line = _line(f"{word}: {outcome.error.message}")
@@ -194,7 +201,8 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """A line for each finding of a check, and below it the one thing to do next."""
     out = console()
     for finding in findings:
-        line = f"  {_line(finding.subject)} · {finding.check}: {_line(finding.said)}"
+        subject = "" if finding.subject == finding.check else f"{_line(finding.subject)} · "
+        line = f"  {subject}{finding.check}: {_line(finding.said)}"
         out.print(Text.assemble(_MARKS[finding.level], line))
         if finding.hint:
             out.print(Text(f"        hint: {_line(finding.hint)}"))
@@ -208,7 +216,7 @@ def print_standings(standings: Sequence[Any]) -> None:
             one.freshness,
             ago(one.delivered_at, now=one.now),
             (one.last_run.result or "running") if one.last_run else "–",
-            ago(one.next_slot_at, now=one.now),
+            ago(one.next_slot_at, now=one.now) if one.next_slot_at else "not configured",
             _waiting(one),
         )
         for one in standings

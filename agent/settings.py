@@ -104,8 +104,8 @@ class StructureSettings(Section):
 
     enabled: bool = Field(True, description="whether the backend fetches the content types")
     fetch_limit: int = Field(100, ge=1, le=1_000_000, description="items of each type the backend fetches at most")
-    plugin_connection_enabled: bool = True
-    two_way_sync_enabled: bool = True
+    plugin_connection_enabled: bool = Field(True, description="passed on to the backend as it is")
+    two_way_sync_enabled: bool = Field(True, description="passed on to the backend as it is")
     post_types: dict[str, ChoiceSettings] = Field({}, description="exceptions by slug")
     taxonomies: dict[str, ChoiceSettings] = Field({}, description="exceptions by slug")
 
@@ -117,6 +117,8 @@ class SiteSettings(Section):
     name: Text | None = Field(None, max_length=100, description="how the site is called here; its host by default")
     username: Text | None = Field(None, description="a WordPress login, for what strangers cannot see")
     application_password: Secret | None = Field(None, description="made in WordPress under Users → Profile")
+    http_username: Text | None = Field(None, description="where the web server itself asks for a password, as staging does")
+    http_password: Secret | None = Field(None, description="the web server's own, not WordPress's")
     site_id: Text | None = Field(None, max_length=64, description="the site's id at the backend")
     integration_id: str | None = Field(
         None, pattern=f"^{INTEGRATION_ID_PATTERN}$", description="the integration's id, when it is known"
@@ -138,6 +140,7 @@ class SiteSettings(Section):
             url=self.url,
             rest_root=self.rest_root,
             internal_url=self.internal_url,
+            has_front_gate=self.http_password is not None,
             login_over_http=self.allow_insecure_http or self.internal_url is not None,
         )
 
@@ -150,17 +153,19 @@ class BackendSettings(Section):
     email: Text | None = None
     password: Secret | None = None
     site_id: Text | None = Field(None, max_length=64, description="for the one site; many name their own")
-    integration_id: str | None = Field(None, pattern=f"^{INTEGRATION_ID_PATTERN}$")
+    integration_id: str | None = Field(
+        None, pattern=f"^{INTEGRATION_ID_PATTERN}$", description="the integration's id, when it is known"
+    )
     verify: bool = Field(False, description="read the structure back after each push and compare")
     allow_insecure_http: bool = Field(False, description="send the key over plain http to another machine")
-    login_path: ApiPath = LOGIN_PATH
-    refresh_path: ApiPath = REFRESH_PATH
-    integrations_path: ApiPath = INTEGRATIONS_PATH
+    login_path: ApiPath = Field(LOGIN_PATH, description="where the backend logs in")
+    refresh_path: ApiPath = Field(REFRESH_PATH, description="where it renews a token")
+    integrations_path: ApiPath = Field(INTEGRATIONS_PATH, description="where it lists integrations")
 
 
 class ScheduleSettings(Section):
     at: WallTime | None = Field(None, description="HH:MM of each day; a moment derived from the site by default")
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of that time")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -177,7 +182,7 @@ class LogSettings(Section):
 
 
 class OpsSettings(Section):
-    listen: ListenAddress = "127.0.0.1:9464"
+    listen: ListenAddress = Field("127.0.0.1:9464", description="kept for the operations endpoint, which is to come")
 
 
 class HubSettings(Section):
@@ -189,7 +194,7 @@ class ReadingSettings(Section):
 
     connections: int = Field(4, ge=1, le=16, description="requests at once to one site")
     deadline_seconds: float = Field(30.0, ge=1, le=300, description="for one request, from first to last byte")
-    sites_at_once: int = Field(8, ge=1, le=256)
+    sites_at_once: int = Field(8, ge=1, le=256, description="how many sites are read at the same time")
 
 
 class Settings(BaseSettings):
@@ -233,6 +238,7 @@ class Settings(BaseSettings):
     def secrets(self) -> list[tuple[str | None, str]]:
         """(user name or None, secret) of everything that must reach no log."""
         found = [(site.username, site.application_password) for site in self.all_sites]
+        found += [(site.http_username, site.http_password) for site in self.all_sites]
         found += [(None, self.backend.api_key), (self.backend.email, self.backend.password)]
         return [(user, secret.get_secret_value()) for user, secret in found if secret]
 

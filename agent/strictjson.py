@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 64
+VALUES_LIMIT = 200_000
+"""Far more than the longest honest answer holds: 4 MiB of `{},` would become 80 MiB of objects."""
 
 _BOM = b"\xef\xbb\xbf"
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -30,7 +32,7 @@ def parse_json(body: bytes) -> Any:
     send one. Lone surrogates become U+FFFD, because nothing downstream can encode them.
     Raises BadJson, and nothing else whatever the bytes are.
     """
-    _refuse_depth(body)
+    _refuse_bomb(body)
     return _parse(body.removeprefix(_BOM))
 
 
@@ -41,14 +43,14 @@ def parse_json_in_noise(body: bytes) -> tuple[Any, bool]:
     comment. The value has to be whole, and only white space and comments may follow it: a web
     page that carries some JSON is none. Raises BadJson.
     """
-    _refuse_depth(body)
+    _refuse_bomb(body)
     try:
         return _parse(body.removeprefix(_BOM)), body.startswith(_BOM)
     except BadJson as error:
         first_error = error
     body = _without_comments_behind(body)
     starts = (found.start() for found in _VALUE_START.finditer(body, 0, _NOISE_LIMIT_BYTES))
-    for start in islice(starts, _NOISE_STARTS):
+    for start in islice(starts, min(_NOISE_STARTS, 1 + _NOISE_WORK_BYTES // (len(body) + 1))):
         with suppress(BadJson):
             value = _parse(body[start:])
             if isinstance(value, dict | list):
@@ -59,6 +61,8 @@ def parse_json_in_noise(body: bytes) -> tuple[Any, bool]:
 # Notices are a few hundred bytes each; behind that much noise stands no REST answer.
 _NOISE_LIMIT_BYTES = 65_536
 _NOISE_STARTS = 20
+# Each start may cost a pass over the whole body, and nothing else runs meanwhile.
+_NOISE_WORK_BYTES = 8 * 1024 * 1024
 _COMMENTS_LIMIT = 10
 _VALUE_START = re.compile(rb"[{\[]")
 
@@ -86,6 +90,13 @@ def _parse(body: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise BadJson(f"not JSON: {type(error).__name__}") from None
     return _encodable(value) if "\\u" in text else value
+
+
+def _refuse_bomb(body: bytes) -> None:
+    """Before the parser builds anything."""
+    if body.count(b",") > VALUES_LIMIT:
+        raise BadJson(f"more than {VALUES_LIMIT:,} values", "too_many")
+    _refuse_depth(body)
 
 
 def _refuse_depth(body: bytes) -> None:

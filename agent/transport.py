@@ -32,6 +32,9 @@ USER_AGENT = f"wp-structure-agent/{__version__} (+https://github.com/wp-structur
 # What a server says of a moment, not of the request.
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
+# After these the peer may still be at work on the request: asking again at once would double its load.
+_STILL_RUNNING = ("read_timeout", "deadline")
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -103,7 +106,7 @@ class Transport:
     ) -> Answer:
         """Send a request until it is answered, at most `retry.attempts` times; any status is an answer.
 
-        5xx, 429 and lost connections are tried again within the policy; the last answer or error stands.
+        5xx, 429 and lost connections, but no timeouts, are tried again within the policy; the last answer or error stands.
         GET and HEAD follow redirects to the same host, anything else never does.
         Raises the caller's family of `faults` only.
         """
@@ -131,6 +134,8 @@ class Transport:
 
         def wait_after(error: Exception) -> bool | float:
             if not (isinstance(error, _TryAgain) or (isinstance(error, AgentError) and error.transient)):
+                return False
+            if isinstance(error, AgentError) and error.reason in _STILL_RUNNING:
                 return False
             asked = error.retry_after_seconds
             if asked is not None and asked > retry.cap_seconds:
@@ -168,7 +173,9 @@ class Transport:
         self.requests += 1
         try:
             async with self._places, asyncio.timeout(self._limits.deadline_seconds):
-                response = await self._client.send(request, auth=auth, stream=True, follow_redirects=False)
+                response = await self._client.send(
+                    request, auth=auth or httpx.USE_CLIENT_DEFAULT, stream=True, follow_redirects=False
+                )
                 status = response.status_code
                 try:
                     body = await read_body(response, self._limits.body_bytes)
@@ -198,8 +205,12 @@ async def open_transport(
     observers: tuple[Observer, ...] = (),
     detour: Detour | None = None,
     headers: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> AsyncIterator[Transport]:
-    """Connections to one peer, closed at the end of the block."""
+    """Connections to one peer, closed at the end of the block.
+
+    auth   of every request that brings none of its own
+    """
     limits = limits or Limits()
     places = httpx.Limits(max_connections=limits.connections)
     client = httpx.AsyncClient(
@@ -209,6 +220,7 @@ async def open_transport(
         # A jar whose policy takes no cookie: a stray one gets 403 from WordPress, or another language.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
+        auth=auth,
         timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=None),
         limits=places,
         transport=DetourTransport(detour, verify=ssl_context, limits=places) if detour else None,

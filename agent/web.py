@@ -44,9 +44,9 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"serve {listen}")
     try:
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        yield _reachable(host, port)
     finally:
         server.should_exit = True
         done, _ = await asyncio.wait({serving}, timeout=STOP_SECONDS)
@@ -55,6 +55,12 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
             serving.cancel()
             await asyncio.wait({serving})
         listener.close()
+
+
+def _reachable(host: str, port: int) -> str:
+    """The address by which this machine itself comes in; a wildcard is none."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _bind(listen: str, option: str) -> socket.socket:

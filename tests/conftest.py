@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import wraps
 from inspect import iscoroutinefunction
 from io import StringIO
@@ -41,7 +42,7 @@ class OffLoopback(OSError):
 
 def _is_local(address: object) -> bool:
     host = address[0] if isinstance(address, tuple) else address
-    if host is None or isinstance(address, (str, bytes)) and address is not host:
+    if host is None:
         return True
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
     try:
@@ -118,7 +119,7 @@ def nothing_left() -> Iterator[None]:
     threads, descriptors = set(threading.enumerate()), _descriptors()
     yield
     for thread in set(threading.enumerate()) - threads:
-        thread.join(timeout=2)
+        thread.join(timeout=0.5)
         assert not thread.is_alive(), f"left running: {thread}"
     if _descriptors().keys() - descriptors.keys():
         gc.collect()  # a closed connection may wait for the collector; what is left then is a leak
@@ -128,11 +129,9 @@ def nothing_left() -> Iterator[None]:
 
 def _descriptors() -> dict[int, str]:
     found: dict[int, str] = {}
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
-        except OSError:
-            continue  # the one that listed the folder
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that listed the folder
+            found[int(link.name)] = str(link.readlink())
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from builders import a_receipt, a_site
@@ -149,13 +149,19 @@ class RawServer:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 self.asked.append(await _request(reader))
-                said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+                said = self.say(self.asked[-1])
                 if isinstance(said, bytes):
                     writer.write(said)
                 else:
                     await said(writer)
                 await writer.drain()
         writer.close()
+
+    def say(self, asked: Asked) -> Said:
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+
+Raw = TypeVar("Raw", bound=RawServer)
 
 
 async def _request(reader: asyncio.StreamReader) -> Asked:
@@ -170,7 +176,14 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
 @asynccontextmanager
 async def raw_server(*script: Said) -> AsyncIterator[RawServer]:
     """Serve this script within the block."""
-    raw, serving = RawServer(list(script)), set[asyncio.Task[Any]]()
+    async with served(RawServer(list(script))) as raw:
+        yield raw
+
+
+@asynccontextmanager
+async def served(raw: Raw, *, host: str = "127.0.0.1") -> AsyncIterator[Raw]:
+    """Let a raw server listen within the block."""
+    serving = set[asyncio.Task[Any]]()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -183,8 +196,9 @@ async def raw_server(*script: Said) -> AsyncIterator[RawServer]:
         finally:
             serving.discard(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    raw.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(connected, host, 0)
+    named = f"[{host}]" if ":" in host else host
+    raw.url = f"http://{named}:{server.sockets[0].getsockname()[1]}"
     try:
         yield raw
     finally:

@@ -6,7 +6,7 @@ from agent.backend.contract import GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER, Pa
 from agent.backend.integrations import Target, find_integration
 from agent.backend.readback import shows
 from agent.backend.session import Bearer, Session, is_expiry
-from agent.backend.statuses import failure_of, lost_integration
+from agent.backend.statuses import failure_of, lost_integration, not_the_api
 from agent.errors import BackendUnreachable
 from agent.state.records import Delivery, Receipt
 from agent.strictjson import BadJson
@@ -61,11 +61,18 @@ class BackendClient:
             return target.integration_id
         if site not in self._found:
             self._found[site] = await find_integration(
-                self._get, target, listing_url=f"{self._base}{self._paths.integrations}"
+                self._list, target, listing_url=f"{self._base}{self._paths.integrations}"
             )
         return self._found[site]
 
+    async def _list(self, url: str) -> Answer:
+        answer = await self._get(url)
+        if answer.status == 404:
+            raise not_the_api(answer)
+        return answer
+
     async def _get(self, url: str) -> Answer:
+        """A successful answer, or a 404; raises BackendError for any other."""
         answer = await self._ask("GET", url)
         if failure := failure_of(answer, hint=self._session.hint):
             raise failure

@@ -19,7 +19,7 @@ _REASON_LIMIT_CHARACTERS = 300
 
 
 def failure_of(answer: Answer, *, hint: str) -> BackendError | None:
-    """The error an answer stands for; None for every 2xx and for 404, which the caller knows better.
+    """The error an answer stands for; None for every 2xx, and for 404, which the caller knows better.
 
     hint   what to do when the credential is refused
     """
@@ -27,7 +27,7 @@ def failure_of(answer: Answer, *, hint: str) -> BackendError | None:
     said = _said(answer)
     match status:
         case 404:
-            return None if "update-structure" in answer.url else _not_the_api(said)
+            return None
         case 401 | 403 if answer.redirected_from:
             return _redirects(said)  # the token stayed with the address it was given for
         case 401 | 403:
@@ -89,9 +89,9 @@ def _redirects(said: str) -> ContractBroken:
     )
 
 
-def _not_the_api(said: str) -> ContractBroken:
+def not_the_api(answer: Answer) -> ContractBroken:
     return ContractBroken(
-        f"the backend has no integrations at the usual place ({said})",
+        f"the backend has no integrations at the usual place ({_said(answer)})",
         reason="be_not_api",
         hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
         exit_code=78,

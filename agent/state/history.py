@@ -84,6 +84,10 @@ class History:
         )
         return json.loads(row["provenance"]) if row else {}
 
+    def owing_sites(self) -> list[str]:
+        """The sites that a document waits for."""
+        return [row["site"] for row in self._store.rows("SELECT site FROM outbox ORDER BY site")]
+
     def close(self) -> None:
         self._store.close()
 

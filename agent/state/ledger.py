@@ -185,6 +185,6 @@ class Ledger(History):
         for table, order in (("run", "id"), ("structure", "generation")):
             database.execute(
                 f"""DELETE FROM {table} WHERE site = ? AND {order} <=
-                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",
+                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",  # noqa: S608 - its two names are written above
                 (site, site, KEPT_PER_SITE),
             )

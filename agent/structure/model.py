@@ -61,6 +61,8 @@ class Site:
     """The REST root, where the operator knows it better than any search."""
     internal_url: str | None = None
     """Where to connect instead, for a site in the same container network: the name stays the public one."""
+    has_front_gate: bool = False
+    """Whether the web server asks a password of its own, which then takes the one header there is."""
     login_over_http: bool = False
     """Whether the operator allows the login to travel over plain http to another machine."""
 

@@ -7,8 +7,6 @@ REQUEST_FINISHED: Final = "request.finished"
 AGENT_STARTED: Final = "agent.started"
 AGENT_STOPPED: Final = "agent.stopped"
 HUB_STARTED: Final = "hub.started"
-STATE_OPENED: Final = "state.opened"
-TICK_FAILED: Final = "tick.failed"
 
 SENTENCES: Final = {
     "delivered": "structure synced successfully",

@@ -11,7 +11,7 @@ import structlog
 
 from agent.redact import Redactor
 
-Level = Literal["debug", "info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error", "critical"]
 Format = Literal["auto", "json", "console"]
 
 # They log whole URLs, or each of their own steps.
@@ -75,8 +75,10 @@ def _sentence_first(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
     """People read the sentence; the event's name follows among the fields."""
     if message := event.pop("message", None):
         event["name"], event["event"] = event["event"], message
-    # Other fields are shown as repr; this one as it is, and it may quote a stranger.
-    event["event"] = visible(" ".join(str(event["event"]).splitlines()))
+    # Before our own colours come in: any of it may quote a stranger, and the sentence is shown unquoted.
+    event["event"] = " ".join(str(event["event"]).splitlines())
+    for key, value in event.items():
+        event[key] = visible(value) if isinstance(value, str) else value
     return event
 
 
@@ -92,7 +94,7 @@ class _Hide:
         self._redactor = redactor
         self._colours = colours
 
-    def __call__(self, _: Any, __: str, line: str) -> str:
+    def __call__(self, _: Any, __: str, line: Any) -> str:
         line = self._redactor.hide(line)
         if not self._colours:
             return visible(line)

@@ -11,6 +11,7 @@ from agent.structure.model import Family
 from agent.telemetry import events
 
 BODY_LIMIT_CHARACTERS = 2_000
+WARNINGS_LIMIT = 5
 
 log = structlog.stdlib.get_logger("agent")
 
@@ -43,7 +44,7 @@ def log_outcome(outcome: Outcome) -> None:
             "taxonomies": len(structure.of(Family.TAXONOMY)),
             "items": structure.items,
             "changes": len(outcome.changes.structure) + len(outcome.changes.counts),
-            "warnings": len(structure.warnings),
+            "warnings": list(structure.warnings[:WARNINGS_LIMIT]),
             "http_requests": structure.provenance["requests"],
         }
     fields["duration_ms"] = round(outcome.duration_seconds * 1000)

@@ -2,6 +2,8 @@
 
 from urllib.parse import urlsplit
 
+ADDRESS_LIMIT_CHARACTERS = 2_048
+
 
 def identity(url: str) -> str:
     """What two spellings of one site share: host without www., port if unusual, path. No scheme.
@@ -16,6 +18,17 @@ def identity(url: str) -> str:
     except ValueError:  # UnicodeError is one too
         return url
     return f"{host}{port}{parts.path.rstrip('/')}"
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this can be asked, stored and shown as a site's address."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    printable = all(character.isprintable() and not character.isspace() for character in text)
+    return parts.scheme in ("http", "https") and bool(host) and printable and len(text) <= ADDRESS_LIMIT_CHARACTERS
 
 
 def host_of(url: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from agent.errors import AnswerNotUnderstood
 from agent.structure.label import clean_label, label_from_slug
 from agent.structure.model import ContentType, Family, LabelSource
+from agent.wordpress.address import is_web_address
 
 TYPES_LIMIT = 2_000
 """More post types or taxonomies than any site has; refused rather than cut."""
@@ -20,6 +21,8 @@ TYPES_LIMIT = 2_000
 # Post types are [a-z0-9_-]; the name of a taxonomy is checked for its length alone, and shops
 # have percent-encoded ones.
 SLUG = re.compile(r"""[^\s/\\?#<>"'&\x00-\x1f\x7f-\x9f]{1,64}""")
+VERSION = r"[0-9]{1,3}\.[0-9][0-9A-Za-z.-]{0,24}"
+"""`7.1`, `6.8.7`, `7.2-alpha-63338`."""
 _NAMESPACE = re.compile(r"[A-Za-z0-9_./-]{1,128}")
 _BASE = re.compile(r"[A-Za-z0-9_%./-]{1,200}")
 
@@ -50,10 +53,10 @@ def read_index(value: Any) -> Index | None:
     if not isinstance(value, dict) or "wp/v2" not in _strings(value.get("namespaces")):
         return None
     url, home = value.get("url"), value.get("home")
-    if not isinstance(url, str) or not isinstance(home, str):
+    if not isinstance(url, str) or not isinstance(home, str) or not is_web_address(home):
         return None
     return Index(
-        url=url,
+        url=url if is_web_address(url) else home,
         home=home,
         title=clean_label(value.get("name")) or "",
         namespaces=frozenset(_strings(value.get("namespaces"))),
@@ -73,7 +76,7 @@ def search_subtypes(route: Any) -> frozenset[str] | None:
     for endpoint in _list(_dict(route).get("endpoints")):
         items = _dict(_dict(_dict(_dict(endpoint).get("args")).get("subtype")).get("items"))
         if slugs := _strings(items.get("enum")):
-            return frozenset(slugs) - {"any"}
+            return frozenset(slug for slug in slugs if SLUG.fullmatch(slug)) - {"any"}
     return None
 
 

@@ -100,6 +100,8 @@ async def read_fallback(
         exact = sitemap.by_core and slug != "page"
         reason = None if total is not None else "sitemap_unreadable"
         counted.append((unlisted(Family.POST_TYPE, slug), Count(total, CountSource.SITEMAP, exact, reason=reason)))
+    if not sitemap.by_core:
+        visit.warn("the sitemap is an SEO plugin's, which does not tell taxonomies from post types")
     visit.warn(f"{closed.message}: only what the sitemap shows is listed, and nothing of it is pushed. {closed.hint}")
     return Answers(
         site_url=visit.site.url,

@@ -10,7 +10,8 @@ from agent.structure.model import ContentType, Count, CountSource, Family
 from agent.transport import Answer
 from agent.wordpress.answers import error_code, read_total
 from agent.wordpress.root import RestRoot
-from agent.wordpress.visit import Visit, failure_of
+from agent.wordpress.statuses import failure_of
+from agent.wordpress.visit import Visit
 
 WALK_PAGES_LIMIT = 30
 """Of 100 items each: what is longer stays unknown rather than costing a site so many requests."""
@@ -35,19 +36,20 @@ async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, sear
                  answers with another number, and without an error
     Raises SiteThrottled, which is no fault of this one type.
     """
-    reason = "no_route"
+    reason, silent = "no_route", False
     rungs = list(_rungs(root, kind, searchable=searchable))
     for rung in rungs:
         async for source, answer in _asked(visit, rung):
             if answer is None:
-                reason = "unreachable"
+                reason, silent = "unreachable", silent or source is CountSource.COLLECTION
                 continue
             total, failure = _total_in(visit, answer)
             if total is not None:
                 return Count(total, source)
             reason = failure
     collection = next((rung.url for rung in rungs if rung.source is CountSource.COLLECTION), None)
-    if collection is not None and (total := await _walked(visit, collection)) is not None:
+    # A collection that gave no answer at all gives none for a hundred items either.
+    if collection is not None and not silent and (total := await _walked(visit, collection)) is not None:
         # Walking sees what strangers may see: of attachments, those of drafts are missing.
         return Count(total, CountSource.WALK, exact=kind.slug != "attachment")
     return Count(None, reason=reason)

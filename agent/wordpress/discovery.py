@@ -15,7 +15,8 @@ from agent.wordpress.address import host_of, identity
 from agent.wordpress.answers import INDEX_FIELDS, Index, read_index
 from agent.wordpress.front import FrontPage, read_front_page, read_rsd
 from agent.wordpress.root import RestRoot
-from agent.wordpress.visit import Visit, failure_of, is_challenge
+from agent.wordpress.statuses import failure_of, is_challenge
+from agent.wordpress.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ async def discover(visit: Visit, *, remembered: str | None, cache_key: str) -> F
         if root.url in search.tried:
             continue
         search.tried.add(root.url)
-        index = await _proved(visit, root, search)
-        if index is not None:
-            return Found(root, index, _own_page(search))
+        found = await _proved(visit, root, search)
+        if found is not None:
+            return found
     if search.closed:
         root, closed = search.closed
         return Found(root, None, _own_page(search), closed)
@@ -76,7 +77,7 @@ async def _candidates(
     front = await _front_page(visit, search)
     bases = [site.url]
     if front:
-        if front.rest_root:
+        if front.rest_root and host_of(front.rest_root) == host_of(front.url):
             yield RestRoot(front.rest_root, cache_key)
         bases.insert(0, _folder(front.url))
     for base in dict.fromkeys(bases):
@@ -112,8 +113,8 @@ async def _from_rsd(visit: Visit, base: str) -> str | None:
     return announced if announced and host_of(announced) == host_of(answer.url) else None
 
 
-async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Index | None:
-    """The index at a candidate when it is this site's; None, with what was seen noted, otherwise."""
+async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Found | None:
+    """A candidate with its index when it is this site's; None, with what was seen noted, otherwise."""
     try:
         answer = await visit.get(root.route("", _fields=INDEX_FIELDS), as_stranger=True)
     except SiteError as error:
@@ -121,9 +122,10 @@ async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Index | None
             raise
         search.refusals.append(error)
         return None
+    root = root.found_at(answer.url)
     failure = failure_of(answer)
-    if failure and (failure.transient or isinstance(failure, SiteSuspended)):
-        raise failure
+    if failure and (failure.transient or isinstance(failure, SiteSuspended) or is_challenge(answer)):
+        raise failure  # for the whole site: other addresses would only annoy the firewall more
     page = read_front_page(answer.url, answer.headers, answer.body)
     if isinstance(failure, RestClosed) and (failure.reason != "forbidden" or page.rest_root):
         # WordPress itself refuses: its JSON says so, or its Link header stands on the refusal.
@@ -132,7 +134,8 @@ async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Index | None
         search.refusals.append(failure)
     if page.rest_root and host_of(page.rest_root) == host_of(answer.url):
         search.pages.append(page)
-    return _own_index(visit, answer, search) if failure is None else None
+    index = _own_index(visit, answer, search) if failure is None else None
+    return Found(root, index, _own_page(search)) if index else None
 
 
 def _own_index(visit: Visit, answer: Answer, search: _Search) -> Index | None:
@@ -143,12 +146,20 @@ def _own_index(visit: Visit, answer: Answer, search: _Search) -> Index | None:
         return None
     if index is None:
         return None
-    reached = {identity(_folder(url)) for url in (visit.site.url, *(page.url for page in search.pages))}
-    # A redirect of the whole site (http to https, to www.) shows in where the index itself was found.
-    if identity(index.home) in reached or _is_parent_of_pasted(index.home, visit.site.url):
+    if _is_home_of(visit.site.url, index.home, search) or _is_parent_of_pasted(index.home, visit.site.url):
         return index
     search.refusals.append(_wrong_site(visit.site, index))
     return None
+
+
+def _is_home_of(configured: str, home: str, search: _Search) -> bool:
+    """Whether it is the configured address, or a folder below it that the address redirects to.
+
+    A folder above it never is: the page of a wrong path, and a parent's index that was tried, are another site's.
+    """
+    own = identity(configured)
+    below = {identity(_folder(page.url)) for page in search.pages}
+    return identity(home) == own or (identity(home) in below and identity(home).startswith(f"{own}/"))
 
 
 def _is_parent_of_pasted(home: str, configured: str) -> bool:

@@ -1,16 +1,18 @@
 """What a site's front page tells: where its REST API is, and which WordPress made the page."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import httpx
 
+from agent.structure.label import unescaped
+
 REST_RELATION = "https://api.w.org/"
 
-_GENERATOR = re.compile(r"WordPress (\d+\.\d[0-9A-Za-z.-]*)")
+_GENERATOR = re.compile(r"WordPress ([0-9]{1,3}\.[0-9][0-9A-Za-z.-]{0,24})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,10 @@ class FrontPage:
 def read_front_page(url: str, headers: httpx.Headers, body: bytes) -> FrontPage:
     """The facts on a front page; never raises, whatever the page is."""
     page = _Head()
-    # Only the head is of interest, and some pages are megabytes long.
-    page.feed(body[:262_144].decode("utf-8", "replace"))
+    # Only the head is of interest, and some pages are megabytes long. What the parser takes for a bug
+    # of its caller is a page's own nonsense: unknown sections, entities with thousands of digits.
+    with suppress(AssertionError, ValueError):
+        page.feed(body[:262_144].decode("utf-8", "replace"))
     announced = rest_link(headers) or page.rest_root
     return FrontPage(url, _absolute(url, announced), page.generator, page.title, is_front=b"<html" in body[:4096].lower())
 
@@ -37,7 +41,7 @@ def read_front_page(url: str, headers: httpx.Headers, body: bytes) -> FrontPage:
 def read_rsd(body: bytes) -> str | None:
     """The `apiLink` of the API named WP-API in what `xmlrpc.php?rsd` answers."""
     found = _RSD_API.search(body[:65_536].decode("utf-8", "replace"))
-    return unescape(found[1]) if found else None
+    return unescaped(found[1]) if found else None
 
 
 _RSD_API = re.compile(r'<api\s+name="WP-API"[^<>]*\sapiLink="([^"<>]+)"')
@@ -94,4 +98,4 @@ class _Head(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.title = unescape(data).strip()[:200] or None
+            self.title = unescaped(data).strip()[:200] or None

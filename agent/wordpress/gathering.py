@@ -9,10 +9,11 @@ from agent.wordpress.answers import Index, read_listing, search_subtypes
 from agent.wordpress.atonce import both, every
 from agent.wordpress.counts import families_of
 from agent.wordpress.login import LoggedIn
-from agent.wordpress.public import Evidence, Listing, unlisted, with_own_routes
+from agent.wordpress.public import POST_FORMAT, Evidence, Listing, unlisted, with_own_routes
 from agent.wordpress.root import RestRoot
 from agent.wordpress.sitemap import Sitemap, read_sitemap
-from agent.wordpress.visit import Visit, code_in
+from agent.wordpress.statuses import code_in
+from agent.wordpress.visit import Visit
 
 AMBIGUOUS_LIMIT = 100
 """Slugs whose family is asked for, two requests each; real sites have none or one."""
@@ -62,7 +63,8 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
         proved=await _settled(visit, root, evidence),
         hidden_types=await _hidden_types(visit, root, evidence, sitemap),
     )
-    return Gathered(evidence, sitemap, () if exact else await _hidden_taxonomies(visit, root, index))
+    hidden_taxonomies = () if exact else await _hidden_taxonomies(visit, root, index, evidence, sitemap)
+    return Gathered(evidence, sitemap, hidden_taxonomies)
 
 
 async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: str) -> Listing:
@@ -131,13 +133,19 @@ async def _hidden_types(
 _KNOWN_TO_HIDE = {"wc/v3": "product_shipping_class"}
 
 
-async def _hidden_taxonomies(visit: Visit, root: RestRoot, index: Index) -> tuple[str, ...]:
+async def _hidden_taxonomies(
+    visit: Visit, root: RestRoot, index: Index, evidence: Evidence, sitemap: Sitemap | None
+) -> tuple[str, ...]:
+    """Taxonomies that the sitemap shows, or that a plugin is known to hide, and that nobody could count."""
     slugs = [slug for namespace, slug in _KNOWN_TO_HIDE.items() if namespace in index.namespaces]
     exist = await every(_exists_hidden(visit, root, f"wp/v2/taxonomies/{slug}") for slug in slugs)
-    found = tuple(slug for slug, exists in zip(slugs, exist, strict=True) if exists)
-    for slug in found:
+    found = {slug for slug, exists in zip(slugs, exist, strict=True) if exists}
+    # Where the listing is closed, whatever the sitemap shows would seem to be hidden.
+    found |= sitemap.taxonomies if sitemap and evidence.taxonomies else frozenset()
+    hidden = sorted(found - evidence.taxonomies.keys() - evidence.told_taxonomies.keys() - {POST_FORMAT.slug})
+    for slug in hidden:
         visit.warn(f"taxonomy {slug} exists and is hidden from REST: an administrator's login would count it")
-    return found
+    return tuple(hidden)
 
 
 async def _exists_hidden(visit: Visit, root: RestRoot, route: str) -> bool:

@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from agent.errors import LoginRefused
+from agent.errors import AnswerNotUnderstood, LoginRefused, SiteMoved
 from agent.settings import is_loopback
+from agent.structure.model import Site
+from agent.wordpress.address import host_of
 from agent.wordpress.answers import Index, error_code
 from agent.wordpress.root import RestRoot
-from agent.wordpress.visit import Visit, code_in
+from agent.wordpress.statuses import code_in
+from agent.wordpress.visit import Visit
 from agent.wordpress.xmlrpc import Login, Told, XmlRpc, XmlRpcRefused, XmlRpcUnavailable
 
 _NEW_PASSWORD = "Create a new application password for that user in WordPress (Users → Profile), and set it."
@@ -22,12 +25,31 @@ class ApplicationPassword(httpx.Auth):
 
     def __init__(self, root: RestRoot, login: Login) -> None:
         self._origin = root.origin
-        self._header = "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
+        self._header = _basic(login)
 
     def auth_flow(self, request: httpx.Request) -> Any:
         if (request.url.scheme, request.url.netloc.decode("ascii")) == self._origin:
             request.headers["Authorization"] = self._header
         yield request
+
+
+class FrontGate(httpx.Auth):
+    """The web server's own password, for a site behind one: for the site's host alone, and not in clearer
+    text than the configured address allows."""
+
+    def __init__(self, site: Site, login: Login) -> None:
+        self._host = host_of(site.url)
+        self._schemes = ("https", urlsplit(site.url).scheme)
+        self._header = _basic(login)
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        if host_of(str(request.url)) == self._host and request.url.scheme in self._schemes:
+            request.headers["Authorization"] = self._header
+        yield request
+
+
+def _basic(login: Login) -> str:
+    return "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +86,37 @@ async def log_in(visit: Visit, root: RestRoot, index: Index | None, login: Login
         return STRANGER
     try:
         _refuse_where_it_cannot_work(visit, root, index)
-        return await _proved(visit, root, login, index.url if index else visit.site.url)
+        return await _proved(visit, root, login, _endpoint(visit, root, index))
     except LoginRefused as failure:
         visit.warn(f"{failure.message}; the site is read as a stranger sees it. {failure.hint}")
         return LoggedIn("failed", failure, login.username)
 
 
-async def _proved(visit: Visit, root: RestRoot, login: Login, site_url: str) -> LoggedIn:
-    xmlrpc = XmlRpc(visit, endpoint=f"{site_url.rstrip('/')}/xmlrpc.php", login=login)
+def _endpoint(visit: Visit, root: RestRoot, index: Index | None) -> str:
+    """Of XML-RPC, always at the root's own origin: the site's word for its address is no place for a login."""
+    base = (root.beside(index.url) if index else None) or root.beside(visit.site.url) or visit.site.url
+    return f"{base}/xmlrpc.php"
+
+
+async def _proved(visit: Visit, root: RestRoot, login: Login, endpoint: str) -> LoggedIn:
+    xmlrpc = XmlRpc(visit, endpoint=endpoint, login=login)
     told, failure = None, None
     try:
         told = await xmlrpc.introduce()
     except XmlRpcUnavailable as unavailable:
         failure = str(unavailable)
     except XmlRpcRefused as refused:
-        if "incorrect" in str(refused).lower() or "passw" in str(refused).lower():
+        # The words are in the site's language; only a plugin that closes XML-RPC names it in them.
+        if refused.code == 403 and "xml-rpc" not in str(refused).lower():
             raise _refused(visit, login, "the user name or the application password is wrong", "auth") from None
         failure = str(refused)
+    if visit.site.has_front_gate:
+        return _proved_behind_gate(visit, login, xmlrpc, told, failure)
     account, code = await _account(visit, root, ApplicationPassword(root, login))
     if account is not None:
         visit.auth = ApplicationPassword(root, login)
-        roles = tuple(role for role in account.get("roles") or () if isinstance(role, str))
+        listed = account.get("roles")
+        roles = tuple(role for role in listed if isinstance(role, str)) if isinstance(listed, list) else ()
         return LoggedIn("proved", None, login.username, roles, xmlrpc if told else None, told, failure)
     if told is not None:
         visit.warn(
@@ -95,13 +127,31 @@ async def _proved(visit: Visit, root: RestRoot, login: Login, site_url: str) -> 
     raise _refused_without_xmlrpc(visit, login, code)
 
 
+def _proved_behind_gate(
+    visit: Visit, login: Login, xmlrpc: XmlRpc, told: Told | None, failure: str | None
+) -> LoggedIn:
+    """One header cannot carry two logins: the web server has its own in it, and XML-RPC took ours in its body."""
+    if told is None:
+        raise LoginRefused(
+            f"could not log in to {visit.site.name} as {login.username!r}: the web server's own password takes the "
+            f"header, and XML-RPC does not work ({failure})",
+            reason="auth",
+            hint="Allow xmlrpc.php for this machine, or let the web server ask no password for /wp-json/.",
+        )
+    visit.warn("the web server's own password takes the header: the WordPress login works by XML-RPC only")
+    return LoggedIn("proved_by_xmlrpc", None, login.username, (), xmlrpc, told)
+
+
 async def _account(visit: Visit, root: RestRoot, auth: httpx.Auth) -> tuple[dict[str, Any] | None, str | None]:
     """(the account, None) when the header's login took effect, else (None, the error's code)."""
     url = root.route("wp/v2/users/me", context="edit", _fields="id,slug,roles")
-    answer = await visit.http.fetch("GET", url, auth=auth)
-    if answer.status != 200:
-        return None, code_in(answer)
-    value = visit.understand(answer)
+    try:
+        answer = await visit.http.fetch("GET", url, auth=auth)
+        if answer.status != 200:
+            return None, code_in(answer)
+        value = visit.understand(answer)
+    except (AnswerNotUnderstood, SiteMoved) as error:  # a cache or a firewall in the place of WordPress
+        return None, error.reason
     return (value, None) if isinstance(value, dict) and "id" in value else (None, error_code(value))
 
 

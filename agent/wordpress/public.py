@@ -14,6 +14,8 @@ POST_FORMAT = ContentType(Family.TAXONOMY, "post_format", "Formats", LabelSource
 
 # The search route leaves out the one public type that is never published: its status is `inherit`.
 ATTACHMENT = "attachment"
+_MEDIA = ContentType(Family.POST_TYPE, ATTACHMENT, "Media", LabelSource.BUILTIN, "wp/v2", "media")
+"""Where the listing of types is closed; whether the site has it, its own route tells."""
 
 # Only where a site cannot say what is public at all: core's own types for the editor and the menus.
 _CORES_OWN = ("wp_", "nav_menu")
@@ -48,12 +50,16 @@ class Evidence:
     @property
     def knows_taxonomies(self) -> bool:
         """Since 5.6 the enum has taxonomies too; before, it says nothing about them."""
-        return self.searchable is not None and any(slug in self.searchable for slug in self.taxonomies)
+        return self.searchable is not None and (
+            any(slug in self.searchable for slug in self.taxonomies)
+            or any(Family.TAXONOMY in families for families in self.proved.values())
+        )
 
 
 def public_content(evidence: Evidence) -> tuple[ContentType, ...]:
     """Every public content type, each once: the union of what every source knows, REST's labels first."""
-    types = dict(evidence.hidden_types) | dict(evidence.told_types)
+    types = {} if evidence.types else {ATTACHMENT: _MEDIA}
+    types |= dict(evidence.hidden_types) | dict(evidence.told_types)
     taxonomies = {POST_FORMAT.slug: POST_FORMAT} | dict(evidence.told_taxonomies)
     types |= _from_rest(Family.POST_TYPE, evidence)
     taxonomies |= _from_rest(Family.TAXONOMY, evidence)

@@ -3,6 +3,13 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+import httpx
+
+from agent.wordpress.address import host_of
+
+_OURS = ("_fields", "_ts")
+"""Parameters that are ours, and none of the root's."""
+
 
 @dataclass(frozen=True, slots=True)
 class RestRoot:
@@ -30,8 +37,24 @@ class RestRoot:
             query.append(("_ts", self.cache_key))
         return urlunsplit(parts._replace(path=location, query=urlencode(query, safe="/,."), fragment=""))
 
+    def found_at(self, url: str) -> "RestRoot":
+        """The same root where redirects of its index led to: all other requests go there at once."""
+        parts = urlsplit(url)
+        query = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key not in _OURS]
+        return RestRoot(urlunsplit(parts._replace(query=urlencode(query, safe="/"))), self.cache_key)
+
+    def beside(self, address: str) -> str | None:
+        """A site's address as this root is reached, without a trailing slash; None when it is on another host.
+
+        WordPress names its addresses as they were typed in: often by http behind a root by https.
+        """
+        if host_of(address) != host_of(self.url):
+            return None
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc, urlsplit(address).path.rstrip("/"), "", ""))
+
     @property
     def origin(self) -> tuple[str, str]:
-        """(scheme, host with port): where a login may be sent."""
-        parts = urlsplit(self.url)
-        return parts.scheme, parts.netloc
+        """(scheme, host with port) as requests have them: where a login may be sent."""
+        url = httpx.URL(self.url)
+        return url.scheme, url.netloc.decode("ascii")

@@ -7,18 +7,24 @@ things out and add archives: their numbers are no exact counts.
 
 import re
 from dataclasses import dataclass
-from html import unescape
 
 from agent.errors import SiteError
+from agent.structure.label import unescaped
 from agent.wordpress.address import host_of, identity
 from agent.wordpress.answers import SLUG
-from agent.wordpress.visit import Visit, failure_of
+from agent.wordpress.statuses import failure_of
+from agent.wordpress.visit import Visit
 
-_LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?\s*([^<\s\]]+)")
-_CORE_PAGE = re.compile(r"wp-sitemap-posts-(.+)-(\d{1,6})\.xml$")
-_CORE_QUERY = re.compile(r"sitemap=posts&sitemap-subtype=([^&]+)&paged=(\d{1,6})$")
-_PLUGIN_PAGE = re.compile(r"/([^/]+?)-sitemap(\d{0,6})\.xml$")
-_PLUGIN_OTHERS = frozenset({"author", "news", "video", "locations", "local", "geo", "root", "page-archives"})
+# Each part can begin in one way only, and none is longer than an address may be: a stranger's page must
+# not make the search try all ways to read it.
+_LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[\s*)?([^<\s\]]{1,2048})")
+_CORE_PAGE = re.compile(r"/wp-sitemap-posts-([^/]+)-([0-9]{1,6})\.xml$")
+_CORE_QUERY = re.compile(r"sitemap=posts&sitemap-subtype=([^&]+)&paged=([0-9]{1,6})$")
+_CORE_TERMS = re.compile(r"/wp-sitemap-taxonomies-([^/]+)-1\.xml$|sitemap=taxonomies&sitemap-subtype=([^&]+)&paged=1$")
+_PLUGIN_PAGE = re.compile(r"/([^/]+?)-sitemap([0-9]{0,6})\.xml$")
+_PLUGIN_OTHERS = frozenset(
+    {"author", "news", "video", "locations", "local", "geo", "root", "page-archives", "category", "post_tag", "post_format"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Sitemap:
     pages: dict[str, list[str]]
     by_core: bool
     """False for an SEO plugin's: its counts are not exact."""
+    taxonomies: frozenset[str] = frozenset()
+    """Slugs of public taxonomies that have terms in use; only core's own sitemap tells them from types."""
 
 
 async def read_sitemap(visit: Visit, home: str, *, plain_permalinks: bool) -> Sitemap | None:
@@ -42,17 +50,22 @@ async def read_sitemap(visit: Visit, home: str, *, plain_permalinks: bool) -> Si
 
 
 async def count_in_sitemap(visit: Visit, sitemap: Sitemap, slug: str) -> int | None:
-    """Addresses of that post type: full pages, and the last one as it is. None when a page cannot be read."""
+    """Addresses of that post type without its archive and the home page. None when a page cannot be read."""
     pages = sitemap.pages[slug]
-    last = await _locations(visit, pages[-1])
-    if slug == "page":
-        # Core lists the home page among the pages when it shows posts; nobody can see from outside that it does.
-        last = [address for address in last if identity(address) != identity(visit.site.url)]
-    # How many a full page holds is a site's own choice (2,000 by default).
-    first = await _locations(visit, pages[0]) if len(pages) > 1 else last
-    if not (first and last):
+    # The first page may hold one address more than a full one, the last one fewer; how many a full
+    # page holds is a site's own choice (2,000 by default), and the second of three is one.
+    read = {number: await _locations(visit, pages[number]) for number in sorted({0, min(1, len(pages) - 1), len(pages) - 1})}
+    if not all(read.values()):
         return None
-    return (len(pages) - 1) * len(first) + len(last) - _archives(first, sitemap)
+    between = max(len(pages) - 3, 0) * len(read[min(1, len(pages) - 1)])
+    return sum(map(len, read.values())) + between - _others(read[0], visit.site.url, sitemap, slug)
+
+
+def _others(addresses: list[str], home: str, sitemap: Sitemap, slug: str) -> int:
+    """How many addresses on the first page are no items of their own."""
+    # Core lists the home page before the pages when it shows posts; nobody can see from outside that it does.
+    homes = sum(identity(address) == identity(home) for address in addresses) if slug == "page" else 0
+    return homes or _archives(addresses, sitemap)
 
 
 def _archives(addresses: list[str], sitemap: Sitemap) -> int:
@@ -69,7 +82,12 @@ def _by_type(addresses: list[str], *, core: bool) -> Sitemap:
         found = (_CORE_PAGE.search(address) or _CORE_QUERY.search(address)) if core else _PLUGIN_PAGE.search(address)
         if found and SLUG.fullmatch(found[1]) and found[1] not in _PLUGIN_OTHERS:
             pages.setdefault(found[1], []).append((int(found[2] or 1), address))
-    return Sitemap({slug: [address for _, address in sorted(numbered)] for slug, numbered in pages.items()}, core)
+    terms = [found[1] or found[2] for address in addresses if core and (found := _CORE_TERMS.search(address))]
+    return Sitemap(
+        pages={slug: [address for _, address in sorted(numbered)] for slug, numbered in pages.items()},
+        by_core=core,
+        taxonomies=frozenset(slug for slug in terms if SLUG.fullmatch(slug)),
+    )
 
 
 async def _locations(visit: Visit, url: str) -> list[str]:
@@ -78,6 +96,8 @@ async def _locations(visit: Visit, url: str) -> list[str]:
         answer = await visit.get(url, as_stranger=True, Accept="application/xml,text/xml;q=0.9,*/*;q=0.1")
     except SiteError:
         return []
-    if failure_of(answer):
+    # Until 7.1.0 core sends the whole list with status 404 where the blog has fewer pages of posts than the
+    # list has (WordPress/wordpress-develop#13247); a page that really is not there has no <loc>.
+    if answer.status != 404 and failure_of(answer):
         return []
-    return [unescape(address) for address in _LOCATION.findall(answer.body.decode("utf-8", "replace"))]
+    return [unescaped(address) for address in _LOCATION.findall(answer.body.decode("utf-8", "replace"))]

@@ -10,19 +10,17 @@ from agent.errors import SiteError
 from agent.strictjson import BadJson
 from agent.structure.model import VersionAnswer
 from agent.transport import Answer
-from agent.wordpress.address import host_of
-from agent.wordpress.answers import Index
+from agent.wordpress.answers import VERSION, Index
 from agent.wordpress.front import FrontPage
 from agent.wordpress.root import RestRoot
 from agent.wordpress.visit import Visit
 from agent.wordpress.xmlrpc import Told
 
-_VERSION = r"\d+\.\d[0-9A-Za-z.-]{0,24}"
-_PLAIN_TAG = re.compile(rf'(?:W/)?"?({_VERSION})"?')
+_PLAIN_TAG = re.compile(rf'(?:W/)?"?({VERSION})"?')
 _HASHED_TAG = re.compile(r'W/"([0-9a-f]{32})"')
-_FEED = re.compile(rb"<generator>https?://wordpress\.org/\?v=(" + _VERSION.encode() + rb")</generator>")
-_OPML = re.compile(rb'generator="WordPress/(' + _VERSION.encode() + rb')"')
-_ASSET = re.compile(rb"/(?:wp-admin|wp-includes)/[^\"'<>\s]+\.(?:css|js)\?ver=(" + _VERSION.encode() + rb")[\"']")
+_FEED = re.compile(rb"<generator>https?://wordpress\.org/\?v=(" + VERSION.encode() + rb")</generator>")
+_OPML = re.compile(rb'generator="WordPress/(' + VERSION.encode() + rb')"')
+_ASSET = re.compile(rb"/(?:wp-admin|wp-includes)/[^\"'<>\s?]{1,200}\.(?:css|js)\?ver=(" + VERSION.encode() + rb")[\"']")
 
 # The oldest release that offers each; a plugin may bring one early, so these are lower bounds at best.
 _SINCE = (
@@ -42,39 +40,39 @@ async def learn_version(
     version touches it. Then WordPress's own abilities for administrators, then the feed. Pages
     and link lists may be cached or made up: two of them have to agree.
     """
-    site_url, home = index.url, index.home
+    # A foreign host is none of ours to ask.
+    site_url, home = root.beside(index.url), root.beside(index.home)
     if told and told.version:
         return VersionAnswer(told.version, "xmlrpc")
-    if host_of(site_url) == host_of(home):  # a foreign host is none of ours to ask
-        if tagged := await version_by_etag(visit, site_url):
-            return VersionAnswer(tagged, "etag")
+    if site_url and (tagged := await version_by_etag(visit, site_url)):
+        return VersionAnswer(tagged, "etag")
     if visit.auth and "wp-abilities/v1" in index.namespaces:
         if able := await _from_abilities(visit, root):
             return VersionAnswer(able, "abilities")
-    if fed := await _found(visit, f"{home.rstrip('/')}/?feed=rss2", _FEED):
+    if home and (fed := await _found(visit, f"{home}/?feed=rss2", _FEED)):
         return VersionAnswer(fed, "feed")
     return await _by_two_that_agree(visit, index, site_url=site_url, front=front)
 
 
 async def _by_two_that_agree(
-    visit: Visit, index: Index, *, site_url: str, front: FrontPage | None
+    visit: Visit, index: Index, *, site_url: str | None, front: FrontPage | None
 ) -> VersionAnswer:
     seen: dict[str, str] = {}
     if front and front.generator:
         seen[front.generator] = "generator"
-    async for source, version in _weak_sources(visit, site_url):
-        if version in seen:
-            return VersionAnswer(version, f"{seen[version]} and {source}")
-        seen[version] = source
+    if site_url:
+        async for source, version in _weak_sources(visit, site_url):
+            if version in seen:
+                return VersionAnswer(version, f"{seen[version]} and {source}")
+            seen[version] = source
     least = next((since for namespace, since in _SINCE if namespace in index.namespaces), None)
     return VersionAnswer(None, None, probable=next(iter(seen), None), at_least=least)
 
 
 async def _weak_sources(visit: Visit, site_url: str) -> AsyncIterator[tuple[str, str]]:
-    base = site_url.rstrip("/")
-    if version := await _found(visit, f"{base}/wp-links-opml.php", _OPML):
+    if version := await _found(visit, f"{site_url}/wp-links-opml.php", _OPML):
         yield "links", version
-    if version := await _agreeing_assets(visit, f"{base}/wp-login.php"):
+    if version := await _agreeing_assets(visit, f"{site_url}/wp-login.php"):
         yield "assets", version
 
 
@@ -92,7 +90,7 @@ async def _from_abilities(visit: Visit, root: RestRoot) -> str | None:
     except (SiteError, BadJson):
         return None
     version = told.get("version") if isinstance(told, dict) else None
-    return version if isinstance(version, str) and re.fullmatch(_VERSION, version) else None
+    return version if isinstance(version, str) and re.fullmatch(VERSION, version) else None
 
 
 async def _found(visit: Visit, url: str, pattern: re.Pattern[bytes]) -> str | None:

@@ -10,7 +10,7 @@ from xml.parsers.expat import ExpatError
 from agent.errors import SiteError
 from agent.structure.label import clean_label, label_from_slug
 from agent.structure.model import ContentType, Family, LabelSource
-from agent.wordpress.answers import SLUG
+from agent.wordpress.answers import SLUG, VERSION
 from agent.wordpress.visit import Visit
 
 READ_ONLY_METHODS = frozenset(
@@ -93,7 +93,7 @@ class XmlRpc:
                 raise refusal
         version = _dict(_dict(_dict(options).get("software_version"))).get("value")
         return Told(
-            version=version if isinstance(version, str) and re.fullmatch(r"\d+\.\d[\w.-]{0,24}", version) else None,
+            version=version if isinstance(version, str) and re.fullmatch(VERSION, version) else None,
             types=_public(Family.POST_TYPE, types),
             taxonomies=_public(Family.TAXONOMY, taxonomies),
             may_manage=any(_dict(blog).get("isAdmin") is True for blog in (blogs if isinstance(blogs, list) else [])),
@@ -130,9 +130,16 @@ class XmlRpc:
         packed = [{"methodName": method, "params": parameters} for method, parameters in calls]
         results = await self._call("system.multicall", [packed])
         if isinstance(results, XmlRpcRefused):
-            # Some firewalls forbid just the multicall.
-            return [await self._call(method, parameters) for method, parameters in calls]
+            return await self._one_by_one(calls)
         return _unpacked(results, len(calls))
+
+    async def _one_by_one(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """Where just the multicall is forbidden. After a refused login no other call is one more attempt."""
+        results: list[Any] = []
+        for method, parameters in calls:
+            refused = next((r for r in results if isinstance(r, XmlRpcRefused) and r.code == 403), None)
+            results.append(refused or await self._call(method, parameters))
+        return results
 
     async def _call(self, method: str, parameters: Sequence[Any]) -> Any:
         body = xmlrpc.client.dumps(tuple(parameters), method, encoding="utf-8", allow_none=False)
@@ -162,14 +169,19 @@ def parse_answer(body: bytes) -> Any:
         values, _ = xmlrpc.client.loads(body[start.start() :], use_builtin_types=True)
     except xmlrpc.client.Fault as fault:
         return _refusal(fault.faultCode, fault.faultString)
-    # What the standard library's parser raises for XML that is well-formed and no answer is not one class.
-    except (xmlrpc.client.Error, ExpatError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except _NO_ANSWER as error:
         raise XmlRpcUnavailable(f"the answer is no XML-RPC: {type(error).__name__}") from None
-    except (RecursionError, OverflowError, AssertionError):
-        raise XmlRpcUnavailable("the answer is no XML-RPC") from None
     if len(values) != 1:
         raise XmlRpcUnavailable("the answer holds no value")
     return values[0]
+
+
+# What the standard library's parser raises for XML that is no answer is not one class: an unknown
+# encoding is a LookupError, <bigdecimal>x</bigdecimal> an ArithmeticError.
+_NO_ANSWER = (
+    xmlrpc.client.Error, ExpatError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
+    AssertionError, RecursionError,
+)  # fmt: skip
 
 
 def _unpacked(results: Any, expected: int) -> list[Any]:

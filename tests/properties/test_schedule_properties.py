@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from builders import a_site
@@ -35,7 +36,7 @@ def test_around_every_change_of_clocks_each_day_has_its_slot() -> None:
                 around = [changed + timedelta(days=n) for n in range(-3, 4)]
                 starts = [moment.on(day) for day in around]
 
-                gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+                gaps = [later - earlier for earlier, later in pairwise(starts)]
                 assert min(gaps) >= timedelta(hours=21), name
                 assert max(gaps) <= timedelta(hours=27), name
                 for day, starts_at in zip(around, starts, strict=True):

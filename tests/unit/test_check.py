@@ -31,7 +31,8 @@ async def test_when_all_is_well_every_line_is_ok(monkeypatch: pytest.MonkeyPatch
     lines = await found(monkeypatch, answers())
 
     assert all(line["ok"] for line in lines)
-    assert (lines[0]["subject"], lines[-1]["check"], lines[-1]["said"]) == ("settings", "integration", "integration 42")
+    assert (lines[0]["subject"], lines[-1]["check"]) == ("settings", "integration")
+    assert "42" in lines[-1]["said"]
     assert any("6.9" in line["said"] for line in lines)
 
 

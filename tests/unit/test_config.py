@@ -11,7 +11,9 @@ from agent import config
 from agent.config import load
 from agent.errors import ConfigError
 
-SECRET_NAMES = ("WPSA_SITE_APPLICATION_PASSWORD", "WPSA_BACKEND_API_KEY", "WPSA_BACKEND_PASSWORD")
+SECRET_NAMES = (
+    "WPSA_SITE_APPLICATION_PASSWORD", "WPSA_SITE_HTTP_PASSWORD", "WPSA_BACKEND_API_KEY", "WPSA_BACKEND_PASSWORD",
+)  # fmt: skip
 
 
 def problems(environ: Mapping[str, str] = ONE_SITE, *, toml: Path | None = None, **arguments: Any) -> str:
@@ -72,7 +74,7 @@ VALUES = {
     "WPSA_SITE_URL": "https://a.example", "WPSA_SITE_NAME": "a", "WPSA_SITE_USERNAME": "u",
     "WPSA_SITE_APPLICATION_PASSWORD": "p", "WPSA_SITE_SITE_ID": "8", "WPSA_SITE_INTEGRATION_ID": "9",
     "WPSA_SITE_ALLOW_INSECURE_HTTP": "true", "WPSA_SITE_REST_ROOT": "https://a.example/api/",
-    "WPSA_SITE_INTERNAL_URL": "http://wordpress",
+    "WPSA_SITE_INTERNAL_URL": "http://wordpress", "WPSA_SITE_HTTP_USERNAME": "h", "WPSA_SITE_HTTP_PASSWORD": "p",
     "WPSA_BACKEND_URL": "https://b.example", "WPSA_BACKEND_API_KEY": "k", "WPSA_BACKEND_EMAIL": "e@b.example",
     "WPSA_BACKEND_PASSWORD": "p", "WPSA_BACKEND_SITE_ID": "7", "WPSA_BACKEND_INTEGRATION_ID": "6",
     "WPSA_BACKEND_VERIFY": "true", "WPSA_BACKEND_ALLOW_INSECURE_HTTP": "true", "WPSA_BACKEND_LOGIN_PATH": "/l/",
@@ -191,8 +193,8 @@ def test_no_message_shows_a_secret_from_a_file(name: str, tmp_path: Path) -> Non
 def test_every_secret_may_come_from_a_file(name: str, content: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content.encode())
-    full = ONE_SITE | {name: "other" for name in SECRET_NAMES}
-    full |= {"WPSA_SITE_USERNAME": "bot", "WPSA_BACKEND_EMAIL": "e@b.example"}
+    full = ONE_SITE | dict.fromkeys(SECRET_NAMES, "other")
+    full |= {"WPSA_SITE_USERNAME": "bot", "WPSA_SITE_HTTP_USERNAME": "gate", "WPSA_BACKEND_EMAIL": "e@b.example"}
     environ = {key: value for key, value in full.items() if key != name} | {f"{name}_FILE": str(file)}
 
     loaded = load({}, environ=environ)

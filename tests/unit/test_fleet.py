@@ -84,6 +84,18 @@ async def test_a_state_that_cannot_be_written_stops_everything(ledger: Ledger, c
         await sync_all(tasks("a", "b"), ports(reader, FakeBackend(), ledger, clock), at_once=2, told=nobody)
 
 
+async def test_a_full_disk_is_not_taken_for_a_bug_of_the_site(ledger: Ledger, clock: ManualClock) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise StateFailed("m", reason="state_full", hint="h")
+
+    ledger.owe = full  # type: ignore[method-assign]
+
+    with pytest.raises(StateFailed):
+        await sync_all(
+            tasks("a"), ports(FakeReader({"a": answers()}), FakeBackend(), ledger, clock), at_once=1, told=nobody
+        )
+
+
 async def test_no_more_sites_at_once_than_allowed(ledger: Ledger, clock: ManualClock) -> None:
     names = [f"site-{number}" for number in range(20)]
     reader = FakeReader(dict.fromkeys(names, answers()))

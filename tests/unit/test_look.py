@@ -33,6 +33,7 @@ def test_before_the_first_run_a_site_was_never_synced(read: Settings, state_fold
     [standing] = standings(read, now=lambda: NOW)
 
     assert (standing.site, standing.freshness, standing.last_run, standing.owed) == ("shop", "never", None, None)
+    assert standing.next_slot_at is not None
     assert NOW < standing.next_slot_at <= NOW + timedelta(days=1)
     assert not state_folder.exists()
 
@@ -63,11 +64,15 @@ def test_what_waits_and_why_is_told(read: Settings, ledger: Ledger) -> None:
     }  # fmt: skip
 
 
-def test_a_site_that_is_no_longer_configured_still_shows(read: Settings, ledger: Ledger) -> None:
-    push(ledger, 1, site="gone")
-    push(ledger, 1, site="x.example/" + "y" * 200)
+def test_a_site_that_is_no_longer_configured_shows_while_something_waits(read: Settings, ledger: Ledger) -> None:
+    long = "x.example/" + "y" * 200
+    push(ledger, 1, site="done")
+    push(ledger, 1, site="gone", delivered=False)
+    push(ledger, 1, site=long, delivered=False)
 
-    assert [one.site for one in standings(read, now=lambda: NOW)] == ["shop", "gone", "x.example/" + "y" * 200]
+    assert [(one.site, one.next_slot_at is None) for one in standings(read, now=lambda: NOW)] == [
+        ("shop", False), ("gone", True), (long, True)
+    ]  # fmt: skip
 
 
 def test_the_past_is_told_newest_first(read: Settings, ledger: Ledger) -> None:

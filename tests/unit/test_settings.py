@@ -7,6 +7,7 @@ import pytest
 from builders import ONE_SITE, a_post_type, a_taxonomy, settings
 from pydantic import ValidationError
 
+from agent.config import _variables
 from agent.settings import (
     BackendSettings,
     HubSettings,
@@ -149,6 +150,8 @@ def test_nothing_can_be_changed_after_reading() -> None:
 SECRETS = {
     "WPSA_SITE_USERNAME": "bot",
     "WPSA_SITE_APPLICATION_PASSWORD": "s3cret-application-password",
+    "WPSA_SITE_HTTP_USERNAME": "gate",
+    "WPSA_SITE_HTTP_PASSWORD": "s3cret-of-the-gate",
     "WPSA_BACKEND_API_KEY": "s3cret-key",
     "WPSA_BACKEND_EMAIL": "bot@shop.example",
     "WPSA_BACKEND_PASSWORD": "s3cret-password",
@@ -163,11 +166,20 @@ def test_no_secret_shows_in_any_rendering() -> None:
 
 
 def test_all_secrets_are_known_to_whoever_hides_them() -> None:
-    assert settings(ONE_SITE | SECRETS).secrets() == [
+    assert set(settings(ONE_SITE | SECRETS).secrets()) == {
         ("bot", "s3cret-application-password"),
+        ("gate", "s3cret-of-the-gate"),
         (None, "s3cret-key"),
         ("bot@shop.example", "s3cret-password"),
-    ]
+    }
+
+
+def test_no_secret_option_is_forgotten_there() -> None:
+    secret = [name for name, _, is_secret in _variables() if is_secret]
+
+    known = {value for _, value in settings(ONE_SITE | SECRETS | {name: f"value-of-{name}" for name in secret}).secrets()}
+
+    assert known == {f"value-of-{name}" for name in secret}
 
 
 @pytest.mark.parametrize(

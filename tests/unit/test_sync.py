@@ -116,7 +116,7 @@ async def test_an_unread_site_is_pushed_nothing_in_its_name(
 async def test_yesterdays_document_stays_owed_when_today_cannot_be_read(
     ledger: Ledger, clock: ManualClock
 ) -> None:
-    with_ports, backend, reader = world(ledger, clock, an(BackendUnreachable))
+    with_ports, _, reader = world(ledger, clock, an(BackendUnreachable))
     await sync_site(TASK, with_ports)
     owed = ledger.owed_to("shop")
     reader.says["shop"] = an(SiteUnreachable)
@@ -215,7 +215,7 @@ async def test_a_type_that_could_not_be_counted_is_no_shrink(ledger: Ledger, clo
 
 async def test_a_login_that_worked_before_is_missed(ledger: Ledger, clock: ManualClock) -> None:
     refused = LoginRefused("the password was ignored", reason="auth", hint="Make a new one.")
-    with_ports, backend, reader = world(ledger, clock, says=answers(login=LoginState("proved", "bot")))
+    with_ports, _, reader = world(ledger, clock, says=answers(login=LoginState("proved", "bot")))
     await sync_site(TASK, with_ports)
     reader.says["shop"] = answers(login=LoginState("failed", "bot", failure=refused))
 

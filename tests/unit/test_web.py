@@ -27,7 +27,7 @@ async def test_an_application_is_served_within_the_block_on_a_free_port() -> Non
             said = await client.get(url)
 
     assert (said.text, "server" in said.headers) == ("hello", False)
-    with pytest.raises(OSError, match="refused|Connect"):
+    with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=1)
 
 

@@ -13,7 +13,6 @@ from agent.backend.integrations import Target
 from agent.errors import BackendError, ContractBroken, IntegrationAmbiguous, IntegrationNotFound
 from agent.transport import Transport
 
-
 pytestmark = pytest.mark.anyio
 
 

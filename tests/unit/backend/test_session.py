@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from backend_builders import BASE, LIST, OURS, a_client, push_url
+from backend_builders import BASE, LIST, OURS, a_client, backend_transport, push_url
 from builders import a_delivery
 from fakes import ManualClock
 
@@ -15,8 +15,7 @@ from agent.backend.contract import Paths
 from agent.backend.session import Bearer, Login, is_expiry
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.redact import Redactor
-from agent.transport import Answer, Transport
-
+from agent.transport import Answer, Limits, Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -98,12 +97,22 @@ async def test_an_expired_token_is_refreshed_and_the_request_repeated(
     assert (far.count(LOGIN), far.count(REFRESH)) == (1, 1)
 
 
-async def test_fifty_expired_requests_refresh_once(http: Transport, routes: respx.MockRouter, login: Login) -> None:
-    far = Far(routes)
-    await ask(http, login)
-    far.valid = "another"
+async def test_fifty_expired_requests_refresh_once(
+    clock: ManualClock, routes: respx.MockRouter, login: Login
+) -> None:
+    far, everybody = Far(routes), asyncio.Barrier(50)
+    async with backend_transport(clock, limits=Limits(connections=50)) as http:
+        await ask(http, login)
+        far.valid = "another"
 
-    found = await asyncio.gather(*(ask(http, login) for _ in range(50)))
+        async def all_expired(request: httpx.Request) -> httpx.Response:
+            said = far.listed(request)
+            if said.status_code == 401:
+                await everybody.wait()
+            return said
+
+        routes.get(url__startswith=LIST).mock(side_effect=all_expired)
+        found = await asyncio.gather(*(ask(http, login) for _ in range(50)))
 
     assert found == ["42"] * 50
     assert (far.count(LOGIN), far.count(REFRESH)) == (1, 1)

@@ -31,7 +31,6 @@ MEANINGS: dict[int, tuple[type[BackendError], str, int]] = {
     401: (CredentialsRefused, "be_credentials", 77),
     402: (DeliveryRejected, "be_rejected", 65),
     403: (CredentialsRefused, "be_credentials", 77),
-    404: (ContractBroken, "be_not_api", 78),
     405: (DeliveryRejected, "be_rejected", 65),
     406: (DeliveryRejected, "be_rejected", 65),
     408: (BackendUnreachable, "be_conflict", 75),
@@ -66,11 +65,11 @@ def test_each_status_has_one_meaning(status: int, meaning: tuple[type[BackendErr
 def test_every_status_there_can_be_has_a_meaning() -> None:
     for status in range(100, 1_000):
         error = said(status)
-        assert (error is None) == (status < 300)
+        assert (error is None) == (status < 300 or status == 404)
 
 
-def test_a_lost_integration_is_the_pushs_own_matter() -> None:
-    assert said(404, url="https://b/api/v1/integration/integrations/42/update-structure/") is None
+def test_a_404_is_the_callers_own_matter() -> None:
+    assert said(404) is None
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -88,6 +88,22 @@ def test_nothing_in_a_line_moves_the_cursor_or_reverses_it(format: str, fresh_lo
     assert len(stream.getvalue().splitlines()) == 2
 
 
+def test_on_a_terminal_only_our_own_colours_remain(fresh_logging: None) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    configure(level="debug", format="auto", redactor=Redactor(), stream=stream)
+
+    log().info("run.finished", message="a\x1b[31mred\nforged", site="b\x1b[31mred")
+
+    said = stream.getvalue()
+    assert "\x1b[" in said
+    assert "\x1b[31mred" not in said
+    assert said.count("\n") == 1
+
+
 def test_a_line_cannot_be_forged_in_json(logs: Logs) -> None:
     log().info("event", message='x"}\n{"event": "forged"}')
 

@@ -26,7 +26,7 @@ def test_a_run_is_one_line_that_a_person_can_read(logs: Logs) -> None:
     assert line == {
         "event": "run.finished", "level": "info", "message": "structure synced successfully", "site": "shop",
         "result": "delivered", "integration_id": "42", "post_types": 2, "taxonomies": 1, "items": 135, "changes": 0,
-        "warnings": 0, "http_requests": 7, "duration_ms": 812,
+        "warnings": [], "http_requests": 7, "duration_ms": 812,
     }  # fmt: skip
 
 

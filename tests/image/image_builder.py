@@ -1,0 +1,158 @@
+"""Building and running images without an engine: buildah with plain chroot isolation, as root.
+
+The base is the Dockerfile's own where it can be had, else a stand-in: the same Debian, made by debootstrap from
+the mirror that this machine installs from, and kept in the cache beside the demo's WordPress.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.demo.packages import debian_mirrors
+from agent.demo.sources import cache_folder
+
+ROOT = Path(__file__).parents[2]
+BUILDAH = ("buildah", "--storage-driver", "vfs")
+IMAGE = "localhost/wpsa:under-test"
+STAND_IN = "localhost/wpsa-stand-in:trixie"
+SUITE = "trixie"
+BUILD_TIMEOUT_SECONDS = 900.0
+PULL_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """The built image, and a way to run it."""
+
+    name: str
+    build_log: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the image says of itself: `Entrypoint`, `User`, `Volumes` …"""
+        inspected = json.loads(buildah("inspect", "--type", "image", self.name).stdout)
+        config: dict[str, Any] = inspected["Docker"]["config"]
+        return config
+
+    @property
+    def size_bytes(self) -> int:
+        listed = json.loads(buildah("images", "--json", self.name).stdout)
+        return int(float(re.sub(r"[^0-9.]", "", listed[0]["size"])) * 1_000_000)
+
+
+class Container:
+    """A container of the image; its state is a folder of ours that belongs to the image's user."""
+
+    def __init__(self, image: Image, state: Path) -> None:
+        self.name = buildah("from", image.name).stdout.strip()
+        self.state = state
+
+    def run(self, *command: str, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
+        """A command within, as the image's own user."""
+        return buildah("run", *self._options(settings), self.name, "--", *command, check=False, timeout=timeout)
+
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*BUILDAH, "run", *self._options(settings), self.name, "--", *command],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        buildah("rm", self.name, check=False)
+
+    def _options(self, settings: dict[str, str]) -> list[str]:
+        # chroot isolation has the host's network, as a container with --network host has.
+        variables = [part for name, value in settings.items() for part in ("--env", f"WPSA_{name}={value}")]
+        return ["--isolation", "chroot", "--volume", f"{self.state}:/var/lib/wpsa:rw", *variables]
+
+
+def buildah(
+    *arguments: str, check: bool = True, timeout: float = BUILD_TIMEOUT_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    return command([*BUILDAH, *arguments], check=check, timeout=timeout)
+
+
+def command(arguments: Sequence[str], *, check: bool = True, timeout: float) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+class NoBase(Exception):
+    """Neither the Dockerfile's base nor a stand-in can be had here; the text says what is missing."""
+
+
+def find_base() -> str:
+    """The base to build on. Raises NoBase."""
+    if shutil.which("buildah") is None:
+        raise NoBase("needs an image builder: apt-get install buildah")
+    if os.geteuid() != 0:
+        raise NoBase("needs root: without, chroot isolation cannot give files to another user")
+    official = re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert official
+    if _can_be_pulled(official[1]):
+        return official[1]
+    if buildah("images", "--quiet", STAND_IN, check=False).returncode != 0:
+        _import_stand_in()
+    return STAND_IN
+
+
+def _can_be_pulled(image: str) -> bool:
+    try:
+        return buildah("pull", "--quiet", "--retry", "0", image, check=False, timeout=PULL_TIMEOUT_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _import_stand_in() -> None:
+    """Debian with Python as an image, from this machine's own mirror."""
+    missing = [name for name in ("debootstrap", "tar") if shutil.which(name) is None]
+    mirrors = debian_mirrors()
+    if missing or not mirrors:
+        raise NoBase(f"the base cannot be pulled, and a stand-in needs {' and '.join(missing) or 'a Debian mirror'}")
+    archive = cache_folder() / f"base-{SUITE}.tar"
+    if not archive.exists():
+        _bootstrap(archive, mirrors[0])
+    container = buildah("from", "scratch").stdout.strip()
+    buildah("add", "--quiet", container, str(archive), "/")
+    buildah("config", "--cmd", "/bin/sh", container)
+    buildah("commit", "--quiet", "--rm", container, STAND_IN)
+
+
+def _bootstrap(archive: Path, mirror: str) -> None:
+    folder, part = archive.with_suffix(".root"), archive.with_suffix(".part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    packages = "--include=python3,python3-venv,ca-certificates"
+    try:
+        command(
+            ["debootstrap", "--variant=minbase", packages, SUITE, str(folder), mirror], timeout=BUILD_TIMEOUT_SECONDS
+        )
+        unused = ["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*"]
+        command(["tar", "-C", str(folder), *unused, "-cf", str(part), "."], timeout=BUILD_TIMEOUT_SECONDS)
+        part.rename(archive)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def build(base: str) -> Image:
+    """The Dockerfile, built as its comment says."""
+    mounts = [
+        # How this machine reaches the packages: its certificates, and its pip settings where it has any.
+        part
+        for place in ("/etc/ssl/certs", "/etc/pip.conf")
+        if Path(place).exists()
+        for part in ("--volume", f"{place}:{place}:ro")
+    ]
+    done = buildah(
+        "build", "--isolation", "chroot", "--format", "docker", "--build-arg", f"BASE={base}", *mounts,
+        "--tag", IMAGE, str(ROOT),
+    )  # fmt: skip
+    return Image(IMAGE, done.stdout + done.stderr)

@@ -1,0 +1,150 @@
+"""The image: what is in it, what is not, and that the command works there as its own user."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image_builder import ROOT, Container, Image
+
+import agent
+from agent.demo.sources import DEFAULT_RELEASE, SourceMissing, bring_wordpress, require_php
+from agent.demo.wordpress import WordPress
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
+
+SIZE_BUDGET_BYTES = 260_000_000
+STALE_SECONDS = 121
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WordPress]:
+    try:
+        require_php()
+        source = bring_wordpress(DEFAULT_RELEASE)
+    except SourceMissing as missing:
+        pytest.skip(f"needs a real WordPress: {missing.message} {missing.hint}")
+    made = WordPress.install(tmp_path_factory.mktemp("site") / "site", source)
+    with made:
+        yield made
+    made.remove()
+
+
+def test_the_image_runs_the_daemon_as_a_user_without_a_name(image: Image) -> None:
+    config = image.config
+
+    assert config["Entrypoint"] == ["wpsa"]
+    assert config["Cmd"] == ["run"]
+    assert config["User"] == "10001:10001"
+    assert list(config["Volumes"]) == ["/var/lib/wpsa"]
+    assert config["Labels"]["org.opencontainers.image.version"] == agent.__version__
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    assert image.size_bytes < SIZE_BUDGET_BYTES
+
+
+def test_the_command_answers_from_within(container: Container) -> None:
+    done = container.run("wpsa", "--version")
+
+    assert (done.returncode, done.stdout.strip()) == (0, f"wpsa {agent.__version__}")
+
+
+def test_nothing_but_the_state_can_be_written_and_nothing_lends_rights(container: Container) -> None:
+    writable = container.run("find", "/", "-xdev", "-writable", "-not", "-type", "l")
+    lending = container.run("find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    user = container.run("id", "-u")
+
+    places = [line for line in writable.stdout.splitlines() if not line.startswith(("/proc", "/sys", "/dev"))]
+    assert [place for place in places if not place.startswith("/var/lib/wpsa")] == []
+    assert lending.stdout == ""
+    assert user.stdout.strip() == "10001"
+
+
+def test_tools_that_build_or_fetch_are_not_in_the_image(container: Container) -> None:
+    found = container.run("sh", "-c", "command -v pip pip3 gcc cc curl wget git; true")
+    pythons = container.run("sh", "-c", "for python in python3 /opt/wpsa/bin/python3; do $python -m pip --version; done")
+
+    assert found.stdout == ""
+    assert (pythons.stdout, pythons.stderr.count("No module named pip")) == ("", 2)
+
+
+def test_local_files_and_secrets_of_the_checkout_stay_outside(container: Container) -> None:
+    listed = container.run("sh", "-c", "ls / /opt /opt/wpsa/lib/python3.*/site-packages/agent; ls -d /build /root/.cache")
+
+    assert {"tests", "config", ".git", ".venv"}.isdisjoint(listed.stdout.split())
+    assert "cli.py" in listed.stdout
+    assert "/build" not in listed.stdout
+
+
+def test_a_site_is_read_from_within_and_time_zones_are_known(container: Container, site: WordPress) -> None:
+    done = container.run("wpsa", "show", site.url, SCHEDULE_TIMEZONE="Pacific/Chatham")
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Posts +post +1 ", done.stdout, re.MULTILINE)
+
+
+def test_the_daemon_syncs_is_healthy_and_stops_at_once(container: Container, site: WordPress) -> None:
+    health = health_check()
+    assert container.run(*health).returncode != 0  # nothing runs yet
+
+    daemon = container.start("wpsa", "run", SITE_URL=site.url, HUB_LISTEN="127.0.0.1:0")
+    try:
+        said = until(daemon, "structure synced successfully")
+        well = container.run(*health).returncode
+        started = time.monotonic()
+        stop(daemon)
+        code, seconds = daemon.wait(10), time.monotonic() - started
+    finally:
+        daemon.kill()
+        daemon.communicate()
+
+    assert '"result": "delivered"' in said
+    assert well == 0
+    assert (code, seconds < 2) == (0, True)
+    heartbeat = container.state / "heartbeat"
+    os.utime(heartbeat, (time.time() - STALE_SECONDS,) * 2)
+    assert container.run(*health).returncode != 0
+    assert {path.stat().st_uid for path in container.state.rglob("*")} == {10001}
+
+
+def health_check() -> list[str]:
+    """The HEALTHCHECK's own command."""
+    found = re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert found
+    command: list[str] = json.loads(found[1])
+    return command
+
+
+def until(daemon: subprocess.Popen[str], sentence: str) -> str:
+    """What the daemon said up to the line with this sentence."""
+    said = ""
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        said += line
+        if sentence in line:
+            return said
+    raise AssertionError(f"it ended without saying so:\n{said}")
+
+
+def stop(daemon: subprocess.Popen[str]) -> None:
+    """SIGTERM to the command inside: buildah, which an engine would be, does not hand it on."""
+    inner = children_called(daemon.pid, "wpsa")
+    for pid in inner:
+        os.kill(pid, signal.SIGTERM)
+
+
+def children_called(pid: int, name: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:
+            continue  # it ended meanwhile
+        command, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
+        if int(rest[3]) == os.getsid(pid) and command == name:
+            found.append(int(entry.parent.name))
+    return found
