@@ -192,7 +192,9 @@ def _target(site: SiteSettings, settings: Settings, *, alone: bool) -> Target:
 def _session(backend: BackendSettings, paths: Paths, redactor: Redactor) -> Session:
     if backend.api_key:
         return ApiKey(backend.api_key.get_secret_value())
-    assert backend.url and backend.email and backend.password, "settings without credentials are refused"
+    assert backend.url is not None, "asked for only where one is configured"
+    assert backend.email is not None, "settings without credentials are refused"
+    assert backend.password is not None, "settings without credentials are refused"
     password = backend.password.get_secret_value()
     return BackendLogin(backend.url, email=backend.email, password=password, paths=paths, learned=redactor.add)
 

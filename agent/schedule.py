@@ -12,6 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
+CLOCK_ERROR = timedelta(days=2)
+"""A slot in hand that lies further ahead than this was opened by a clock that was wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class DailyMoment:
@@ -57,7 +60,7 @@ def next_slot(moment: DailyMoment, now: datetime) -> Slot:
 
 def is_due(slot: Slot, last_day: date | None) -> bool:
     """Whether a site whose newest slot in hand is `last_day` has to be read for `slot`."""
-    return last_day is None or slot.day > last_day
+    return last_day is None or slot.day > last_day or last_day - slot.day > CLOCK_ERROR
 
 
 def moment_for(site: str, *, at: time | None, zone: ZoneInfo) -> DailyMoment:

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from agent.errors import AgentError
 from agent.redact import Redactor
+from agent.schedule import CLOCK_ERROR
 from agent.state.history import History
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.state.store import Store, to_json, to_text
@@ -35,8 +36,8 @@ class Ledger(History):
             database.execute(
                 """INSERT INTO slot (site, day, state) VALUES (?, ?, 'open')
                    ON CONFLICT (site) DO UPDATE SET day = excluded.day, state = 'open', failures = 0, next_at = NULL
-                   WHERE excluded.day > slot.day""",
-                (site, day.isoformat()),
+                   WHERE excluded.day > slot.day OR slot.day > ?""",
+                (site, day.isoformat(), (day + CLOCK_ERROR).isoformat()),
             )
             cursor = database.execute(
                 "INSERT INTO run (site, trigger, started_at) VALUES (?, ?, ?)", (site, trigger, to_text(at))

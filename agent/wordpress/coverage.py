@@ -8,6 +8,7 @@ from agent.wordpress.gathering import Gathered
 from agent.wordpress.login import LoggedIn
 from agent.wordpress.sitemap import Sitemap
 
+
 def coverage_of(
     gathered: Gathered, login: LoggedIn, counted: Iterable[tuple[ContentType, Count]]
 ) -> Coverage:

@@ -121,9 +121,7 @@ def _by_other_signs(listing: Iterable[ContentType], told: Listing) -> dict[str, 
     for kind in listing:
         if kind.slug in told or kind.slug in _BUILTIN_PUBLIC:
             shown[kind.slug] = replace(kind, public=True)
-        elif kind.public is None and not kind.slug.startswith(_CORES_OWN):
-            shown[kind.slug] = kind
-        elif kind.public and not told:
+        elif (kind.public is None and not kind.slug.startswith(_CORES_OWN)) or (kind.public and not told):
             shown[kind.slug] = kind
     return shown
 

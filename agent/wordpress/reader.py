@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from agent.clock import Clock
 from agent.errors import AnswerNotUnderstood, RestClosed, SiteUnreachable
-from agent.structure.model import Answers, Count, LoginState, Site
+from agent.structure.model import Answers, ContentType, Count, Family, LoginState, Site
 from agent.transport import Transport
+from agent.wordpress.answers import TYPES_LIMIT
 from agent.wordpress.atonce import both
 from agent.wordpress.closed import open_closed, read_fallback
 from agent.wordpress.counting import count_all
@@ -70,6 +71,7 @@ class SiteReader:
         visit.suspicious = visit.suspicious or languages is not None
         gathered = await gather(visit, found.root, index, login)
         kinds = public_content(gathered.evidence)
+        refuse_more_than_any_site_has(site, kinds)
         if unsure := [kind.slug for kind in kinds if kind.public is None]:
             visit.warn(f"not certain to be public: {', '.join(unsure[:20])}")
         version, counts = await both(
@@ -91,6 +93,17 @@ class SiteReader:
             languages=languages,
             warnings=visit.warnings,
         )
+
+
+def refuse_more_than_any_site_has(site: Site, kinds: tuple[ContentType, ...]) -> None:
+    """Each of them costs the site a request: the listings are bounded, and what a sitemap names is too."""
+    for family in Family:
+        if (number := sum(kind.family is family for kind in kinds)) > TYPES_LIMIT:
+            raise AnswerNotUnderstood(
+                f"{site.name}: {number:,} different {family.replace('_', ' ')} slugs are more than any site has",
+                reason="too_many",
+                hint="See what the site's sitemap and /wp-json/wp/v2/types list; a plugin may have broken them.",
+            )
 
 
 def refuse_a_reading_without_counts(site: Site, counts: list[Count]) -> None:

@@ -17,7 +17,7 @@ from agent.wordpress.visit import Visit
 
 # Each part can begin in one way only, and none is longer than an address may be: a stranger's page must
 # not make the search try all ways to read it.
-_LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[\s*)?([^<\s\]]{1,2048})")
+_LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[\s*)?([^<\s]{1,2048})")
 _CORE_PAGE = re.compile(r"/wp-sitemap-posts-([^/]+)-([0-9]{1,6})\.xml$")
 _CORE_QUERY = re.compile(r"sitemap=posts&sitemap-subtype=([^&]+)&paged=([0-9]{1,6})$")
 _CORE_TERMS = re.compile(r"/wp-sitemap-taxonomies-([^/]+)-1\.xml$|sitemap=taxonomies&sitemap-subtype=([^&]+)&paged=1$")
@@ -100,4 +100,4 @@ async def _locations(visit: Visit, url: str) -> list[str]:
     # list has (WordPress/wordpress-develop#13247); a page that really is not there has no <loc>.
     if answer.status != 404 and failure_of(answer):
         return []
-    return [unescaped(address) for address in _LOCATION.findall(answer.body.decode("utf-8", "replace"))]
+    return [unescaped(address.removesuffix("]]>")) for address in _LOCATION.findall(answer.body.decode("utf-8", "replace"))]

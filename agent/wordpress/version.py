@@ -46,9 +46,9 @@ async def learn_version(
         return VersionAnswer(told.version, "xmlrpc")
     if site_url and (tagged := await version_by_etag(visit, site_url)):
         return VersionAnswer(tagged, "etag")
-    if visit.auth and "wp-abilities/v1" in index.namespaces:
-        if able := await _from_abilities(visit, root):
-            return VersionAnswer(able, "abilities")
+    has_abilities = visit.auth is not None and "wp-abilities/v1" in index.namespaces
+    if has_abilities and (able := await _from_abilities(visit, root)):
+        return VersionAnswer(able, "abilities")
     if home and (fed := await _found(visit, f"{home}/?feed=rss2", _FEED)):
         return VersionAnswer(fed, "feed")
     return await _by_two_that_agree(visit, index, site_url=site_url, front=front)

@@ -2,14 +2,12 @@
 
 import asyncio
 import gzip
-import resource
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 from fake_wordpress import COUNTS, PASSWORD
-from fakes import Asked, Said, answer, dripping, raw_server, silence, then_close
+from fakes import Asked, Said, answer, dripping, silence, then_close
 from wire_site import PLACES, at, counts, read, structure_of, wire_site
 
 from agent.errors import SiteError, SiteMoved, SiteThrottled, SiteUnreachable
@@ -199,7 +197,7 @@ async def test_a_type_that_hangs_on_both_its_routes_costs_only_its_own_count() -
         answers = await read(site)
 
         assert counts(answers) == ALL | {"book": None}
-        assert "post_type book: the count could not be learned" in " ".join(structure_of(answers).warnings)
+        assert "post type book: the count could not be learned" in " ".join(structure_of(answers).warnings)
         assert "book" not in to_document(structure_of(answers))["post_types"]
 
 
@@ -276,8 +274,6 @@ async def test_more_types_than_any_site_has_are_refused_rather_than_cut() -> Non
 
 
 async def test_a_sitemap_that_names_thousands_of_types_does_not_start_thousands_of_requests() -> None:
-    async def names(asked: Asked) -> None: ...
-
     def many(asked: Asked) -> Said | None:
         if asked.target != "/wp-sitemap.xml":
             return None

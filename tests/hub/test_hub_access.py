@@ -44,7 +44,7 @@ def test_the_scheme_is_read_in_any_case(browser: Browser, tenant: Tenant) -> Non
 
 def test_a_session_cookie_opens_no_api(browser: Browser, tenant: Tenant) -> None:
     sign_in(browser, tenant)
-    assert browser.get("/").status_code == 302
+    assert browser.get("/").status_code == 200
 
     assert browser.get(INTEGRATIONS_PATH).status_code == 401
 

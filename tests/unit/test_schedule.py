@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.schedule import DailyMoment, is_due, moment_for, next_slot, slot_at
+from agent.schedule import DailyMoment, Slot, is_due, moment_for, next_slot, slot_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -91,3 +91,10 @@ def test_a_fleet_spreads_over_the_day() -> None:
 
     assert min(hours) > 50
     assert max(hours) < 200
+
+
+def test_a_slot_that_a_wrong_clock_opened_far_ahead_is_not_waited_for() -> None:
+    slot = Slot(date(2026, 11, 21), datetime(2026, 11, 21, tzinfo=UTC))
+
+    assert is_due(slot, date(2038, 1, 19))
+    assert not is_due(slot, date(2026, 11, 22)), "a clock that was set back by a day runs no day twice"

@@ -4,7 +4,7 @@ Also what a reading costs the site, and that nothing but reads arrives there.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +22,11 @@ from agent.transport import USER_AGENT
 pytestmark = [pytest.mark.wordpress, pytest.mark.anyio]
 
 # A type of its own shows that the data is this site's, and not that of any fresh WordPress.
-OWN_TYPE = "<?php add_action( 'init', static fn() => register_post_type( 'own', array( 'label' => 'Own things', 'public' => true, 'show_in_rest' => true ) ) );"
+OWN_TYPE = """<?php
+add_action( 'init', static fn() => register_post_type(
+    'own', array( 'label' => 'Own things', 'public' => true, 'show_in_rest' => true )
+) );
+"""
 REST_UNDER_API = """<?php
 add_filter( 'rest_url_prefix', static fn() => 'api' );
 add_filter( 'pre_option_rewrite_rules', '__return_empty_string' ); // made anew, as after saving the permalinks
@@ -65,10 +69,10 @@ def folder(module_wordpress_site: Any) -> WordPress:
 
 
 @pytest.fixture
-def asked(bent: WordPress) -> Iterator[Any]:
+def asked(bent: WordPress) -> Callable[[], list[str]]:
     """A function: the addresses that were asked since the test began."""
     before = len(bent.requests)
-    yield lambda: [request["uri"] for request in bent.requests[before:]]
+    return lambda: [request["uri"] for request in bent.requests[before:]]
 
 
 async def test_c1_a_fresh_site_reports_its_zeros_and_nothing_internal(fresh: WordPress, truth: Any) -> None:
@@ -177,18 +181,23 @@ async def test_c6_a_folder_that_is_no_site_does_not_answer_as_its_parent(bent: W
 
 
 async def test_c6_a_host_that_leads_into_the_folder_is_that_site(folder: WordPress, truth: Any) -> None:
-    lead = "<?php if ( '/' === strtok( $_SERVER['REQUEST_URI'], '?' ) ) { header( 'Location: /blog/', true, 302 ); return true; }"
+    leading = """<?php
+        if ( '/' === strtok( $_SERVER['REQUEST_URI'], '?' ) ) {
+            header( 'Location: /blog/', true, 302 );
+            return true;
+        }"""
 
-    with rules(folder, lead):
+    with rules(folder, leading):
         structure = await read(folder, url=folder.host)
 
     assert differences(structure, truth(folder)) == []
 
 
 async def test_c6_a_wrong_path_that_leads_to_the_home_page_is_not_that_site(bent: WordPress) -> None:
-    home = "<?php add_action( 'template_redirect', static fn() => is_404() && wp_redirect( home_url( '/' ) ) && exit, 1 );"
+    leading_home = """<?php
+        add_action( 'template_redirect', static fn() => is_404() && wp_redirect( home_url( '/' ) ) && exit, 1 );"""
 
-    with plugin(bent, home), pytest.raises((WrongSite, RestApiNotFound)):
+    with plugin(bent, leading_home), pytest.raises((WrongSite, RestApiNotFound)):
         await read(bent, url=f"{bent.url}/shop")
 
 

@@ -24,7 +24,8 @@ add_action( 'init', static fn() => register_post_type(
 SUBSITE = """<?php
 // Older releases take the colon before the port out of a new site's domain.
 add_filter( 'wp_normalize_site_data', static fn( $data ) => array( 'domain' => $arguments['domain'] ) + $data, 20 );
-$id = wp_insert_site( array( 'domain' => $arguments['domain'], 'path' => $arguments['path'], 'network_id' => 1, 'user_id' => 1, 'title' => 'A subsite' ) );
+$place = array( 'domain' => $arguments['domain'], 'path' => $arguments['path'], 'network_id' => 1 );
+$id    = wp_insert_site( $place + array( 'user_id' => 1, 'title' => 'A subsite' ) );
 if ( is_wp_error( $id ) ) {
     throw new RuntimeException( $id->get_error_message() );
 }

@@ -14,14 +14,19 @@ pytestmark = pytest.mark.wordpress
 
 PLUGIN = (Path(__file__).parent / "fixtures" / "shop.php").read_text("utf-8")
 CONTENT = """<?php
-$insert = static fn( $type, $status, $i ) => wp_insert_post( array( 'post_type' => $type, 'post_title' => "$type $i", 'post_status' => $status ), true );
+$insert = static fn( $type, $status, $i ) => wp_insert_post(
+    array( 'post_type' => $type, 'post_title' => "$type $i", 'post_status' => $status ), true
+);
 for ( $i = 1; $i <= 9; $i++ ) {
     $products[] = $insert( 'product', 'publish', $i );
 }
 $insert( 'product', 'draft', 10 );
 $insert( 'product_variation', 'publish', 1 );
 $insert( 'shop_order', 'publish', 1 );
-foreach ( array( 'product_cat' => 4, 'product_tag' => 1, 'product_shipping_class' => 2, 'pa_color' => 3, 'product_visibility' => 1 ) as $taxonomy => $number ) {
+$terms = array(
+    'product_cat' => 4, 'product_tag' => 1, 'product_shipping_class' => 2, 'pa_color' => 3, 'product_visibility' => 1,
+);
+foreach ( $terms as $taxonomy => $number ) {
     for ( $i = 1; $i <= $number; $i++ ) {
         wp_insert_term( "$taxonomy $i", $taxonomy );
     }

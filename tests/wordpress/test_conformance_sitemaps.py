@@ -12,7 +12,11 @@ from agent.structure.model import CountSource, Family, Structure
 pytestmark = [pytest.mark.wordpress, pytest.mark.anyio]
 
 HIDDEN_FROM_STRANGERS = {"taxonomy hidden_tax", "post_type hidden_pub label"}
-REST_CLOSED = "<?php add_filter( 'rest_authentication_errors', static fn( $e ) => is_user_logged_in() ? $e : new WP_Error( 'rest_not_logged_in', 'No.', array( 'status' => 401 ) ) );"
+REST_CLOSED = """<?php
+add_filter( 'rest_authentication_errors', static fn() => new WP_Error(
+    'rest_not_logged_in', 'You are not logged in.', array( 'status' => 401 )
+) );
+"""
 THREE_A_PAGE = "<?php add_filter( 'wp_sitemaps_max_urls', static fn() => 3 );"
 SEO = (Path(__file__).parent / "fixtures" / "seo.php").read_text("utf-8")
 PAGES = """<?php

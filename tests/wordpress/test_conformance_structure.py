@@ -232,5 +232,8 @@ async def test_c65_parts_that_never_add_up_are_doubted(latest: WordPress, truth:
 
 
 ONE_ITEM_OF = """<?php
-add_filter( '{hook}', static fn( $query, $request ) => {condition} ? array( 'post__in' => array( current( get_posts( array( 'post_type' => 'book', 'fields' => 'ids' ) ) ) ) ) + $query : $query, 10, 2 );
+add_filter( '{hook}', static function ( $query, $request ) {{
+    $books = get_posts( array( 'post_type' => 'book', 'fields' => 'ids', 'numberposts' => 1 ) );
+    return {condition} ? array( 'post__in' => $books ) + $query : $query;
+}}, 10, 2 );
 """

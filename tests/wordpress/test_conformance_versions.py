@@ -48,7 +48,9 @@ foreach ( array( 'post_type', 'taxonomy' ) as $kind ) {
 }
 """
 BEFORE_5_6 = """
-add_filter( 'wp_rest_search_handlers', static fn( $handlers ) => array_filter( $handlers, static fn( $one ) => $one instanceof WP_REST_Post_Search_Handler ) );
+add_filter( 'wp_rest_search_handlers', static fn( $handlers ) => array_filter(
+    $handlers, static fn( $one ) => $one instanceof WP_REST_Post_Search_Handler
+) );
 add_filter( 'wp_is_application_passwords_available', '__return_false' );
 """
 BEFORE_5_5 = "add_filter( 'wp_sitemaps_enabled', '__return_false' );"
@@ -181,7 +183,13 @@ async def test_c53_4_9_cannot_say_what_is_public_and_that_is_said(site: WordPres
 
 @pytest.mark.parametrize("release", LATEST_AND_NIGHTLY)
 async def test_c53_no_route_that_a_release_lacks_is_asked(wordpress_site: Any, truth: Any, release: str) -> None:
-    missing = "<?php add_filter( 'rest_post_dispatch', static function ( $r, $s, $q ) { if ( 404 === $r->get_status() ) { error_log( 'missing: ' . $q->get_route() ); } return $r; }, 10, 3 );"
+    missing = """<?php
+        add_filter( 'rest_post_dispatch', static function ( $response, $server, $request ) {
+            if ( 404 === $response->get_status() ) {
+                error_log( 'missing: ' . $request->get_route() );
+            }
+            return $response;
+        }, 10, 3 );"""
     site = wordpress_site("routes", release=release, mu_plugins={"missing.php": missing})
 
     structure = await read(site, username="admin", password=site.application_password())

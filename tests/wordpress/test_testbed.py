@@ -199,9 +199,11 @@ def test_a_request_that_hangs_does_not_delay_the_stop_for_long(wordpress_site: A
 def test_a_killed_owner_takes_the_server_with_it(wordpress_site: Any, tmp_path: Path) -> None:
     site = wordpress_site("orphan")
     site.stop()
-    script = "import sys, pathlib; from agent.demo.wordpress import WordPress, Blueprint; import time; "\
-             "site = WordPress(pathlib.Path(sys.argv[1]), Blueprint(), port=int(sys.argv[2]), php='php'); "\
-             "site.start(); print(site.process_group, flush=True); time.sleep(60)"
+    script = (
+        "import sys, pathlib; from agent.demo.wordpress import WordPress, Blueprint; import time; "
+        "site = WordPress(pathlib.Path(sys.argv[1]), Blueprint(), port=int(sys.argv[2]), php='php'); "
+        "site.start(); print(site.process_group, flush=True); time.sleep(60)"
+    )
     owner = subprocess.Popen([sys.executable, "-c", script, site.directory, str(site.port)], stdout=subprocess.PIPE)
     assert owner.stdout is not None
     group = int(owner.stdout.readline())
