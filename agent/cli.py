@@ -1,83 +1,19 @@
 """The command `wpsa`: each verb reads the settings, makes one call, prints, and returns a code."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 import click
 
 from agent import __version__, report
-from agent.config import Loaded, load
-from agent.errors import AgentError
+from agent.command import INTERNAL_ERROR, Context, json_flag, leave, tell_bug, verb
 from agent.naming import chosen_sites
 from agent.outcome import exit_code_of, worst_exit_code
-from agent.redact import Redactor, redactor_of
 from agent.settings import Settings
-
-INTERNAL_ERROR = 70
-
-
-class Context:
-    """What the global flags said; settings are read when a verb first needs them."""
-
-    def __init__(self, config: Path | None, log_level: str | None, log_format: str | None) -> None:
-        self._config = config
-        self._log = {k: v for k, v in (("level", log_level), ("format", log_format)) if v is not None}
-        self.redactor = Redactor()
-
-    def load(self, *, quiet_terminal: bool = False) -> Loaded:
-        """The settings, with logging set up by them; raises ConfigError.
-
-        quiet_terminal   a person reads the result itself, so nothing is logged beside it
-        """
-        from agent.telemetry.logs import configure
-
-        loaded = load({"log": self._log} if self._log else {}, config=self._config)
-        self.redactor = redactor_of(loaded.settings.secrets())
-        log = loaded.settings.log
-        calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
-        configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
-        return loaded
-
-    def settings(self, *, quiet_terminal: bool = False) -> Settings:
-        return self.load(quiet_terminal=quiet_terminal).settings
-
-    def hide(self, error: AgentError) -> None:
-        """Before an error is printed: the other side may have echoed a secret in its reason."""
-        error.message, error.hint = self.redactor.hide(error.message), self.redactor.hide(error.hint)
-
-
-def _verb(function: Callable[..., int | None]) -> Callable[..., None]:
-    """Ends the process with the verb's code; every failure is one line, and one document with --json."""
-
-    @wraps(function)
-    @click.pass_obj
-    def run(context: Context, *args: Any, **kwargs: Any) -> None:
-        try:
-            code = function(context, *args, **kwargs) or 0
-        except AgentError as error:
-            context.hide(error)
-            if kwargs.get("as_json"):
-                report.print_json(report.error_json(error))
-            else:
-                report.print_error(error)
-            code = error.exit_code
-        except BrokenPipeError:
-            # Whoever read our output has left; the rest has no reader.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
-        sys.exit(code)
-
-    return run
-
-
-json_flag = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,7 +31,7 @@ def cli(context: click.Context, config: Path | None, log_level: str | None, log_
 @click.argument("site", metavar="SITE|URL")
 @click.option("-v", "--verbose", is_flag=True, help="List the requests, on stderr.")
 @json_flag
-@_verb
+@verb
 def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
     """Read a site and print its structure; push nothing, store nothing.
 
@@ -116,7 +52,7 @@ def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
 @cli.command(short_help="Read sites and push their structures now.")
 @click.argument("sites", nargs=-1, metavar="[SITE|URL]...")
 @json_flag
-@_verb
+@verb
 def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
     """Read sites and push their structures now; without a name, all configured ones.
 
@@ -138,7 +74,7 @@ def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
 
 
 @cli.command(short_help="The daemon: on connect, daily, on demand.")
-@_verb
+@verb
 def run(context: Context) -> None:
     """The daemon: pushes when a site is new, then daily, until it is stopped."""
     from agent import daemon
@@ -146,13 +82,13 @@ def run(context: Context) -> None:
     settings = context.settings()
     asyncio.run(daemon.run(settings, chosen_sites(settings, ()), redactor=context.redactor))
     # A name that never resolves would hold the interpreter's exit for minutes; everything is closed by now.
-    _leave(0)
+    leave(0)
 
 
 @cli.command(short_help="Diagnose settings, sites, login and backend.")
 @click.argument("site", required=False, metavar="[SITE|URL]")
 @json_flag
-@_verb
+@verb
 def check(context: Context, site: str | None, as_json: bool) -> int:
     """Diagnose settings, sites, backend and integrations: a line each, ok or a cause with its remedy."""
     from agent.check import check_all
@@ -170,7 +106,7 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
 
 @cli.command(short_help="How each site stands.")
 @json_flag
-@_verb
+@verb
 def status(context: Context, as_json: bool) -> None:
     """Each site's last run, next slot, pending delivery and freshness; also beside a running daemon."""
     from agent.look import standings
@@ -186,7 +122,7 @@ def status(context: Context, as_json: bool) -> None:
 @cli.command(short_help="Past structures of a site.")
 @click.argument("site", metavar="SITE")
 @json_flag
-@_verb
+@verb
 def history(context: Context, site: str, as_json: bool) -> None:
     """The past structures of a site, the newest first."""
     from agent.look import past_structures
@@ -203,7 +139,7 @@ def history(context: Context, site: str, as_json: bool) -> None:
 @click.argument("site", metavar="SITE")
 @click.option("--since", metavar="DATE", help="Compare with the last structure before this day (YYYY-MM-DD).")
 @json_flag
-@_verb
+@verb
 def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
     """What changed between a site's last two structures, or since a day."""
     from agent.look import changes_since
@@ -222,7 +158,7 @@ def config() -> None:
 
 @config.command("show")
 @json_flag
-@_verb
+@verb
 def config_show(context: Context, as_json: bool) -> None:
     """The effective settings with the source of each; secrets are masked."""
     from agent.describe import effective
@@ -235,7 +171,7 @@ def config_show(context: Context, as_json: bool) -> None:
 
 
 @config.command("init")
-@_verb
+@verb
 def config_init(context: Context) -> None:
     """A commented example of the TOML file, on stdout."""
     from agent.describe import example
@@ -244,37 +180,31 @@ def config_init(context: Context) -> None:
 
 
 @config.command("schema")
-@_verb
+@verb
 def config_schema(context: Context) -> None:
     """The JSON Schema of the settings."""
     report.print_json(Settings.model_json_schema())
 
 
 @cli.command(short_help="The hub alone (extra [hub]).")
-@_verb
+@verb
 def hub(context: Context) -> None:
     """The hub alone: the backend for those who have none (extra [hub])."""
     from agent.hubserver import serve_hub
 
     settings = context.settings()
     asyncio.run(serve_hub(settings))
-    _leave(0)
+    leave(0)
 
 
 @cli.command(short_help="A complete working example on this machine.")
 @click.option("--once", is_flag=True, help="End after the first sync.")
-@_verb
+@verb
 def demo(context: Context, once: bool) -> int:
     """A complete working example on this machine: a real WordPress, the agent, the page."""
     from agent.demo.run import run_demo
 
     return asyncio.run(run_demo(context.settings(), once=once, redactor=context.redactor))
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def main() -> None:
@@ -289,26 +219,5 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a bug: one line, and the traceback only where somebody debugs
-        _tell_bug(error)
+        tell_bug(error)
         sys.exit(INTERNAL_ERROR)
-
-
-def _tell_bug(error: Exception) -> None:
-    import structlog
-
-    # Before it is set up, structlog would print every local variable, secrets among them.
-    if structlog.is_configured():
-        structlog.stdlib.get_logger("agent").debug("bug", exc_info=error)
-    where = _innermost(error)
-    click.echo(
-        f"error: internal error: {type(error).__name__} in {where} — report it, with the output of "
-        "the same command and --log-level debug",
-        err=True,
-    )
-
-
-def _innermost(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"

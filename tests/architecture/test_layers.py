@@ -31,7 +31,7 @@ ONLY_IN = {
     "httpx": HTTPX,
     "stamina": {"transport", "telemetry.logs"},
     "sqlite3": {"state.schema", "state.store", "state.history", "state.ledger"},
-    "click": {"cli"},
+    "click": {"cli", "command"},
     "apscheduler": {"daemon"},
     "uvicorn": {"web"},
     "rich": {"report", "demo.run"},
