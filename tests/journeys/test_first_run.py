@@ -5,7 +5,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
 from journey import Wpsa, free_port, page_at, wait_until
 
 from agent.demo.wordpress import WordPress
@@ -36,7 +35,6 @@ def test_one_setting_is_enough_to_see_the_counts_of_a_site_on_the_page(
     assert modes_in(wpsa.state) == {"folder": {"0o700"}, "file": {"0o600"}}
 
 
-@pytest.mark.xfail(reason="the agent speaks to its hub as 0.0.0.0, a host that the hub refuses with 400")
 def test_a_page_on_every_address_asks_for_the_login_that_was_printed_once(
     new_user: Callable[..., Wpsa], wordpress: WordPress
 ) -> None:
