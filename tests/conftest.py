@@ -29,6 +29,14 @@ from agent.state.ledger import Ledger
 from agent.state.store import open_store
 from agent.telemetry.logs import configure
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs when it is asked for by its marker, and else is not there."""
+    if "nightly" not in str(config.option.markexpr):
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 # --- the network guard --------------------------------------------------------------------------
 
 _ASKED_OUTSIDE = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")

@@ -38,10 +38,16 @@ NOT_FOUND = Said(404, b"<!doctype html><html><title>Not Found</title></html>", {
 
 
 class FakeWordPress:
-    """Answers like a site at `url`; to strangers, and by XML-RPC to the one who knows PASSWORD."""
+    """Answers like a site at `url`: by XML-RPC to whoever knows PASSWORD, by REST as if it were stripped off.
 
-    def __init__(self, url: str) -> None:
+    accepts_header   REST believes any login in the header
+    gullible         the search route takes any slug for one of its own
+    """
+
+    def __init__(self, url: str, *, accepts_header: bool = False, gullible: bool = False) -> None:
         self.url = url
+        self.accepts_header = accepts_header
+        self.gullible = gullible
 
     def answer(self, method: str, target: str, body: bytes = b"") -> Said:
         parts = urlsplit(target)
@@ -87,7 +93,9 @@ class FakeWordPress:
             case "/wp/v2/taxonomies":
                 return said_json({slug: _entry(slug, base) for slug, (base, _) in TERMS.items()})
             case "/wp/v2/search":
-                return _searched(asked)
+                return _searched(asked, gullible=self.gullible)
+            case "/wp/v2/users/me" if self.accepts_header:
+                return said_json({"id": 1, "slug": "joe", "roles": ["editor"]})
             case "/wp/v2/users/me":
                 return said_json({"code": "rest_not_logged_in", "data": {"status": 401}}, 401)
         for base, count in {**POSTS, **TERMS}.values():
@@ -130,7 +138,7 @@ def _listed(count: int, asked: Mapping[str, str] | None = None) -> Said:
     return said_json(items, X_WP_Total=str(count), X_WP_TotalPages=str(count))
 
 
-def _searched(asked: Mapping[str, str]) -> Said:
+def _searched(asked: Mapping[str, str], *, gullible: bool) -> Said:
     """Any slug is taken in either family: what is unknown there is answered with all of the family."""
     if asked.get("type") == "post-format":
         return _listed(FORMATS)
@@ -138,7 +146,7 @@ def _searched(asked: Mapping[str, str]) -> Said:
     known = {slug: count for slug, (_, count) in family.items() if slug != "attachment"}
     slug = asked.get("subtype", "any")
     count = known.get(slug, sum(known.values()))
-    named = slug if slug in known else next(iter(known))
+    named = slug if slug in known or gullible else next(iter(known))
     item = {"id": 1, "type": "post", "subtype": named} if family is POSTS else {"id": 1, "type": named}
     return said_json([item] if count else [], X_WP_Total=str(count), X_WP_TotalPages=str(count))
 

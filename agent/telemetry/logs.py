@@ -62,13 +62,23 @@ def configure(*, level: Level, format: Format, redactor: Redactor, stream: TextI
 def _renderers(*, console: bool, colours: bool) -> list[Any]:
     if not console:
         # Locals in a traceback would print a password that sits in one.
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=True)]
+        return [
+            structlog.processors.format_exc_info,
+            _story_first,
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ]
     return [
         _sentence_first,
         structlog.dev.ConsoleRenderer(
             colors=colours, sort_keys=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
         ),
     ]
+
+
+def _story_first(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """When, how bad and what, before the details: many read JSON lines with their own eyes."""
+    story = {key: event.pop(key) for key in ("timestamp", "level", "event", "message") if key in event}
+    return story | dict(event)
 
 
 def _sentence_first(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -3,9 +3,10 @@
 The same seed gives the same answers, so a failure is repeated by its number alone.
 """
 
+import copy
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,7 +59,9 @@ class HostileTransport:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self._site = FakeWordPress(URL)
+        self._site = FakeWordPress(
+            URL, accepts_header=self._random.random() < 0.5, gullible=self._random.random() < 0.5
+        )
         # From nearly healthy to wholly mad.
         self._madness = self._random.choice((0.05, 0.2, 0.5, 1.0))
         self.requests = 0
@@ -125,22 +128,24 @@ class HostileTransport:
         return self._bytes(body) if chance < 0.85 else body
 
     def _value(self, value: Any) -> Any:
-        """The same value with one node of it replaced, dropped, doubled or renamed."""
-        if isinstance(value, dict) and value and self._random.random() < 0.85:
-            key = self._random.choice(list(value))
-            match self._random.randrange(6):
-                case 0:
-                    return {k: v for k, v in value.items() if k != key}
-                case 1:
-                    return {**value, self._random.choice(TEXTS): value[key]}
-                case _:
-                    return {**value, key: self._value(value[key])}
-        if isinstance(value, list) and value and self._random.random() < 0.85:
-            at = self._random.randrange(len(value))
-            if self._random.random() < 0.2:
-                return [*value, value[at], self._random.choice(TEXTS)]
-            return [*value[:at], self._value(value[at]), *value[at + 1 :]]
-        return self._random.choice(TEXTS if self._random.random() < 0.6 else VALUES)
+        """The same value with any one node of it replaced, dropped, doubled or renamed."""
+        places = list(_places(value))
+        if not places or self._random.random() < 0.05:
+            return self._anything()
+        inside, key = self._random.choice(places)
+        match self._random.randrange(6):
+            case 0:
+                del inside[key]
+            case 1 if isinstance(inside, dict):
+                inside[self._random.choice(TEXTS)] = inside[key]
+            case 1:
+                inside.append(self._random.choice((inside[key], self._anything())))
+            case _:
+                inside[key] = self._anything()
+        return value
+
+    def _anything(self) -> Any:
+        return copy.deepcopy(self._random.choice(TEXTS if self._random.random() < 0.6 else VALUES))
 
     def _bytes(self, body: bytes) -> bytes:
         for _ in range(self._random.randint(1, 3)):
@@ -157,6 +162,13 @@ class HostileTransport:
                 case _:
                     body = body[:at] + bytes([self._random.randrange(256)]) + body[at + 1 :]
         return body
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(container, key or index) of every node."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(inner)
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -26,8 +26,11 @@ Truth = Mapping[str, Any]
 """What truth.php prints."""
 
 RELEASES = ("7.1", "6.8", "6.1")
-LATEST_AND_NIGHTLY = ("7.1", *(pytest.param(older, marks=pytest.mark.nightly) for older in ("6.8", "6.1")))
-"""For cases in which the releases are not expected to differ."""
+_NIGHTLY = tuple(pytest.param(older, marks=pytest.mark.nightly) for older in RELEASES[1:])
+LATEST_AND_OLDEST = (RELEASES[0], RELEASES[-1], *_NIGHTLY[:-1])
+"""For cases in which releases do differ, or that everything else rests on; those in between are nightly."""
+LATEST_AND_NIGHTLY = (RELEASES[0], *_NIGHTLY)
+"""For cases in which releases are not expected to differ."""
 
 
 class ServedSite(Protocol):

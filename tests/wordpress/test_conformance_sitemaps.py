@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import differences, plugin, read, source
+from reading import LATEST_AND_OLDEST, differences, plugin, read, source
 
 from agent.demo.wordpress import WordPress
 from agent.structure.model import CountSource, Family, Structure
@@ -27,7 +27,7 @@ for ( $i = 1; $i <= $arguments['number']; $i++ ) {
 
 
 # The releases differ here: until 7.1.0 core sends later pages of a sitemap with status 404.
-@pytest.fixture(scope="module", params=["7.1", "6.1", pytest.param("6.8", marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=LATEST_AND_OLDEST)
 def site(request: pytest.FixtureRequest, module_wordpress_site: Any) -> WordPress:
     common: WordPress = module_wordpress_site.common("sitemaps", release=request.param)
     return common

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from reading import RELEASES, coverage, differences, plugin, read, read_now, rules, slugs, source
+from reading import LATEST_AND_OLDEST, coverage, differences, plugin, read, read_now, rules, slugs, source
 
 from agent.demo.wordpress import WordPress
 from agent.structure.model import Family, Structure
@@ -38,7 +38,7 @@ class Common:
         return {urlsplit(request["uri"]).path.removeprefix("/wp-json/") for request in self.requests}
 
 
-@pytest.fixture(scope="module", params=RELEASES)
+@pytest.fixture(scope="module", params=LATEST_AND_OLDEST)
 def common(request: pytest.FixtureRequest, module_wordpress_site: Any, truth: Any) -> Common:
     site = module_wordpress_site.common("common", release=request.param)
     passwords = {role: site.application_password(role) for role in ("contributor", "administrator")}
