@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-CLOCK_ERROR = timedelta(days=2)
-"""A slot in hand that lies further ahead than this was opened by a clock that was wrong."""
+CLOCK_ERROR = timedelta(days=7)
+"""A slot in hand that lies further ahead than this was opened by a clock that was wrong, not one that was set back."""
 
 
 @dataclass(frozen=True, slots=True)
