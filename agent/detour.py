@@ -31,11 +31,14 @@ class DetourTransport(httpx.AsyncHTTPTransport):
         if (here.host, here.port) != (self._public.host, self._public.port):
             return await super().handle_async_request(request)
         inside = self._internal
+        headers = request.headers.copy()
+        headers["Host"] = here.netloc.decode("ascii")
+        headers["X-Forwarded-Proto"] = here.scheme
         sent = httpx.Request(
             request.method,
             here.copy_with(scheme=inside.scheme, host=inside.host, port=inside.port),
-            headers={**request.headers, "Host": here.netloc.decode("ascii"), "X-Forwarded-Proto": here.scheme},
+            headers=headers,
             stream=request.stream,
-            extensions={**request.extensions, "sni_hostname": here.host},
+            extensions={**request.extensions, "sni_hostname": here.raw_host.decode("ascii")},
         )
         return await super().handle_async_request(sent)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from io import StringIO
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -181,7 +182,7 @@ async def raw_server(*script: Said) -> AsyncIterator[RawServer]:
 
 
 @asynccontextmanager
-async def served(raw: Raw, *, host: str = "127.0.0.1") -> AsyncIterator[Raw]:
+async def served(raw: Raw, *, host: str = "127.0.0.1", tls: SSLContext | None = None) -> AsyncIterator[Raw]:
     """Let a raw server listen within the block."""
     serving = set[asyncio.Task[Any]]()
 
@@ -196,9 +197,9 @@ async def served(raw: Raw, *, host: str = "127.0.0.1") -> AsyncIterator[Raw]:
         finally:
             serving.discard(task)
 
-    server = await asyncio.start_server(connected, host, 0)
+    server = await asyncio.start_server(connected, host, 0, ssl=tls)
     named = f"[{host}]" if ":" in host else host
-    raw.url = f"http://{named}:{server.sockets[0].getsockname()[1]}"
+    raw.url = f"{'https' if tls else 'http'}://{named}:{server.sockets[0].getsockname()[1]}"
     try:
         yield raw
     finally:

@@ -26,7 +26,7 @@ VERSION = r"[0-9]{1,3}\.[0-9][0-9A-Za-z.-]{0,24}"
 _NAMESPACE = re.compile(r"[A-Za-z0-9_./-]{1,128}")
 _BASE = re.compile(r"[A-Za-z0-9_%./-]{1,200}")
 
-INDEX_FIELDS = "name,url,home,namespaces,authentication,show_on_front,routes./wp/v2/search"
+INDEX_FIELDS = "name,url,home,namespaces,authentication,routes./wp/v2/search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,6 @@ class Index:
     namespaces: frozenset[str]
     application_passwords: bool
     """Whether WordPress offers them here: since 5.6, over TLS, and unless a plugin forbids."""
-    shows_posts_on_front: bool | None
-    """Since 6.8; the core sitemap then has one more address among the pages."""
     searchable: frozenset[str] | None
     """Slugs of all public post types and taxonomies that REST shows, `attachment` apart: the enum of
     the search route's `subtype`. None when the site has no such route."""
@@ -61,7 +59,6 @@ def read_index(value: Any) -> Index | None:
         title=clean_label(value.get("name")) or "",
         namespaces=frozenset(_strings(value.get("namespaces"))),
         application_passwords="application-passwords" in _dict(value.get("authentication")),
-        shows_posts_on_front=value["show_on_front"] == "posts" if "show_on_front" in value else None,
         searchable=_search_subtypes(value.get("routes")),
     )
 

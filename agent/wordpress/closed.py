@@ -61,7 +61,6 @@ async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
         title=(found.front.title if found.front else None) or "",
         namespaces=frozenset({"wp/v2"}),
         application_passwords=False,
-        shows_posts_on_front=None,
         searchable=described,
     )
 

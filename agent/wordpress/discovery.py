@@ -92,7 +92,10 @@ async def _candidates(
 
 async def _front_page(visit: Visit, search: _Search) -> FrontPage | None:
     """The page at the site's address; a broken or closed one does not end the search."""
-    answer = await visit.get(f"{visit.site.url}/", as_stranger=True, Accept="text/html,*/*;q=0.5")
+    try:
+        answer = await visit.get(f"{visit.site.url}/", as_stranger=True, Accept="text/html,*/*;q=0.5")
+    except SiteMoved as moved:  # to the address that an index has named already, where one has
+        raise next((refusal for refusal in search.refusals if isinstance(refusal, WrongSite)), moved) from None
     search.front_failure = failure_of(answer)
     if isinstance(search.front_failure, SiteSuspended) or (search.front_failure and search.front_failure.transient):
         raise search.front_failure

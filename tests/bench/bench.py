@@ -41,6 +41,8 @@ POSTS = 3_000
 ROUNDS = 15
 WARM_UP_ROUNDS = 3
 PROFILE_ROWS = 15
+QUIET_SHARE = 0.15
+QUIET_TIMEOUT_SECONDS = 20.0
 
 OURS = "this reader"
 SCRIPT = "a sequential script"
@@ -124,10 +126,11 @@ async def readers(url: str) -> dict[str, Reader]:
 
 async def measure(readers: dict[str, Reader], truth: Found, *, rounds: int) -> dict[str, Measured]:
     """Let all of them read in turns; the first few rounds warm everything up and do not count."""
-    measured = {name: Measured() for name in readers}
+    measured, busy = {name: Measured() for name in readers}, 0
     for number in range(-WARM_UP_ROUNDS, rounds):
         for name in random.sample(list(readers), len(readers)):
             gc.collect()  # nobody pays for what another left behind
+            busy += not is_quiet()
             cpu, wall = time.process_time(), time.perf_counter()
             reading = await readers[name]()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -138,7 +141,28 @@ async def measure(readers: dict[str, Reader], truth: Found, *, rounds: int) -> d
             one.requests, one.remark = reading.requests, reading.remark
             if reading.found is not None:
                 one.wrong = one.wrong or differences(reading.found, truth)
+    if busy:
+        print(f"{busy} of {(rounds + WARM_UP_ROUNDS) * len(readers)} readings began on a busy machine", file=sys.stderr)
     return measured
+
+
+def is_quiet() -> bool:
+    """Wait for a moment in which nobody else works on this machine; False when there was none."""
+    deadline = time.monotonic() + QUIET_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        worked, passed = _processor_ticks()
+        time.sleep(0.1)
+        still_worked, now_passed = _processor_ticks()
+        if still_worked - worked <= (now_passed - passed) * QUIET_SHARE:
+            return True
+    return False
+
+
+def _processor_ticks() -> tuple[int, int]:
+    """Of all cores since the start of the machine: at work, and altogether."""
+    user, nice, system, idle, waiting, *others = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    worked = user + nice + system + sum(others[:3])
+    return worked, worked + idle + waiting
 
 
 def table(measured: dict[str, Measured]) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from builders import a_site
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.fleet import due_task
@@ -97,7 +97,8 @@ def test_no_day_is_pushed_twice_and_a_standstill_is_caught_up_once(
 
 
 @given(zones, times, days)
-def test_ticking_through_a_fortnight_pushes_fourteen_times(zone: ZoneInfo, at: time, day: date) -> None:
+@example(ZoneInfo("Europe/Lisbon"), time(12, 0, 1), date(2024, 3, 17))  # the change of clocks brings a fifteenth in
+def test_ticking_through_a_fortnight_pushes_once_for_each_moment_in_it(zone: ZoneInfo, at: time, day: date) -> None:
     moment, site = DailyMoment(at, zone), a_site()
     start = datetime.combine(day, time(12), tzinfo=UTC)
     row = SlotRow(site.name, slot_at(moment, start).day, SlotState.CLOSED, 0, None)
@@ -108,4 +109,6 @@ def test_ticking_through_a_fortnight_pushes_fourteen_times(zone: ZoneInfo, at: t
             row = SlotRow(site.name, task.day, SlotState.CLOSED, 0, None)
             pushes.append(now)
 
-    assert len(pushes) == 14
+    moments = [moment.on(day + timedelta(days=offset)) for offset in range(-2, 18)]
+    assert len(pushes) == sum(start < at_utc <= start + timedelta(days=14) for at_utc in moments)
+    assert len(pushes) in (13, 14, 15)

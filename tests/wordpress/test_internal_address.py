@@ -36,15 +36,14 @@ def site(module_wordpress_site: Any) -> WordPress:
 
 @pytest.fixture(scope="module")
 def true(site: WordPress, truth: Any) -> Truth:
-    told: Truth = truth(site)
-    return told
+    # PHP without a web server knows of no TLS, and names the site by http.
+    return {**truth(site), "site_url": NAME}
 
 
 async def test_it_is_read_by_its_name_through_the_internal_address(site: WordPress, true: Truth) -> None:
     structure = await read(site, url=NAME, internal_url=site.url)
 
     assert differences(structure, true, except_=HIDDEN) == []
-    assert structure.site_url == NAME
     assert structure.provenance["rest_root"] == f"{NAME}/wp-json/"
 
 
@@ -61,7 +60,8 @@ async def test_where_wordpress_does_not_believe_it_the_hint_names_the_header(sit
     with rules(site, "<?php // no word about the proxy"):
         structure = await read(site, url=NAME, internal_url=site.url, username="administrator", password=password)
 
-    assert differences(structure, true, except_=HIDDEN) == []
+    # Its sitemap redirects to https for ever, since it takes each request for one by http.
+    assert differences(structure, true, except_={"post_type hidden_pub", "taxonomy hidden_tax"}) == []
     assert structure.provenance["login"]["reason"] == "app_passwords_unavailable"
     assert any("X-Forwarded-Proto" in text for text in structure.warnings)
 
