@@ -31,8 +31,7 @@ class DetourTransport(httpx.AsyncHTTPTransport):
         if (here.host, here.port) != (self._public.host, self._public.port):
             return await super().handle_async_request(request)
         inside = self._internal
-        headers = request.headers.copy()
-        headers["Host"] = here.netloc.decode("ascii")
+        headers = request.headers.copy()  # with the public Host
         headers["X-Forwarded-Proto"] = here.scheme
         sent = httpx.Request(
             request.method,

@@ -29,10 +29,15 @@ from agent.state.ledger import Ledger
 from agent.state.store import open_store
 from agent.telemetry.logs import configure
 
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs when it is asked for by its marker, and else is not there."""
-    if "nightly" not in str(config.option.markexpr):
-        left_out = [item for item in items if item.get_closest_marker("nightly")]
+    """What takes minutes, or fetches a base image, runs when its marker or its own name asks for it."""
+    if any("::" in argument for argument in config.args):
+        return
+    asked = str(config.option.markexpr)
+    unasked = [marker for marker in ("nightly", "image") if marker not in asked]
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in unasked)]
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
@@ -75,9 +80,9 @@ sys.addaudithook(_watch)  # asyncio, httpx and urllib all come by here; subproce
 def off_loopback(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Whatever asks for another machine fails the test, even when the code under test swallows the error.
 
-    A foreign backend that is named, and the download of a WordPress, are meant.
+    A foreign backend that is named is meant.
     """
-    if request.config.getoption("--backend-url", default=None) or "wordpress" in request.path.parts:
+    if request.config.getoption("--backend-url", default=None):
         yield []
         return
     asked: list[str] = []

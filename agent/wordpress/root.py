@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import httpx
-
 from agent.wordpress.address import host_of
 
 _OURS = ("_fields", "_ts")
@@ -55,6 +53,6 @@ class RestRoot:
 
     @property
     def origin(self) -> tuple[str, str]:
-        """(scheme, host with port) as requests have them: where a login may be sent."""
-        url = httpx.URL(self.url)
-        return url.scheme, url.netloc.decode("ascii")
+        """(scheme, host with port) of a root that was found: where a login may be sent."""
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.netloc

@@ -12,8 +12,7 @@ from fake_wordpress import COUNTS, PASSWORD
 from fakes import answer, raw_server, served
 from wire_site import WireSite, counts
 
-from agent import bootstrap
-from agent.bootstrap import site_reader
+from agent.bootstrap import _ssl_context, site_reader
 from agent.config import load
 from agent.errors import SiteUnreachable
 from agent.structure.model import Answers
@@ -57,9 +56,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Its certificates are believed by this process, as an operator makes them believed."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
-    bootstrap._ssl_context.cache_clear()
+    _ssl_context.cache_clear()
     yield
-    bootstrap._ssl_context.cache_clear()
+    _ssl_context.cache_clear()
 
 
 @asynccontextmanager
@@ -119,7 +118,7 @@ async def test_plain_text_on_a_tls_port_is_named() -> None:
 async def test_an_old_tls_is_not_spoken(authority: Authority, trusted: None) -> None:
     old = authority.server("old", alt="IP:127.0.0.1")
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     async with tls_site(old) as site:
         with pytest.raises(SiteUnreachable) as failed:

@@ -20,7 +20,12 @@ from agent.wordpress.xmlrpc import Login
 
 Instead = Callable[[Asked], Said | None]
 
-PLACES = {
+
+def healthy(asked: Asked) -> None:
+    """Nothing else is said."""
+
+
+PLACES: dict[str, Callable[[Asked], bool]] = {
     "index": lambda asked: asked.target.startswith("/wp-json/?"),
     "types": lambda asked: asked.target.startswith("/wp-json/wp/v2/types?"),
     "taxonomies": lambda asked: asked.target.startswith("/wp-json/wp/v2/taxonomies?"),
@@ -36,7 +41,7 @@ PLACES = {
 
 @dataclass
 class WireSite(RawServer):
-    instead: Instead = field(default=lambda asked: None)
+    instead: Instead = field(default=healthy)
 
     def say(self, asked: Asked) -> Said:
         return self.instead(asked) or self.say_healthy(asked)
@@ -65,7 +70,7 @@ def at(place: str, *said: Said) -> Instead:
 
 
 @asynccontextmanager
-async def wire_site(instead: Instead = lambda asked: None, *, host: str = "127.0.0.1") -> AsyncIterator[WireSite]:
+async def wire_site(instead: Instead = healthy, *, host: str = "127.0.0.1") -> AsyncIterator[WireSite]:
     async with served(WireSite([b""], instead=instead), host=host) as site:
         yield site
 

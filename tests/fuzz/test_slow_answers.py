@@ -9,8 +9,9 @@ import pytest
 
 from agent.strictjson import BadJson, parse_json_in_noise
 from agent.structure.label import clean_label
-from agent.wordpress import sitemap, version
 from agent.wordpress.front import read_front_page, read_rsd, rest_link
+from agent.wordpress.sitemap import _CORE_PAGE, _LOCATION
+from agent.wordpress.version import _ASSET, _OPML
 from agent.wordpress.xmlrpc import XmlRpcUnavailable, parse_answer
 
 BODY = 4 * 1024 * 1024
@@ -26,14 +27,14 @@ def link(header: str) -> object:
     return rest_link(httpx.Headers({"link": header}))
 
 
-def value(body: bytes) -> object:
+def value(body: bytes) -> None:
     with suppress(BadJson):
-        return parse_json_in_noise(body)
+        parse_json_in_noise(body)
 
 
-def answered(body: bytes) -> object:
+def answered(body: bytes) -> None:
     with suppress(XmlRpcUnavailable):
-        return parse_answer(body)
+        parse_answer(body)
 
 
 READ: dict[str, Callable[[], object]] = {
@@ -44,15 +45,15 @@ READ: dict[str, Callable[[], object]] = {
     "a page of comments": lambda: page(b"<!--" * (HEAD // 4)),
     "a page of attributes": lambda: page(b"<a " + b"a='" * (HEAD // 3)),
     "a page of titles": lambda: page(b"<title>" + b"</titl" * (HEAD // 6)),
-    "a page of folders": lambda: version._ASSET.findall((b"/wp-admin/" * HEAD)[:HEAD]),
-    "a page of generators": lambda: version._OPML.search((b'generator="WordPress/1.1' * HEAD)[:HEAD]),
+    "a page of folders": lambda: _ASSET.findall((b"/wp-admin/" * HEAD)[:HEAD]),
+    "a page of generators": lambda: _OPML.search((b'generator="WordPress/1.1' * HEAD)[:HEAD]),
     "a list of APIs": lambda: read_rsd(b'<api name="WP-API" ' * 3_500),
     "a header of spaces": lambda: link("<a>" + " " * 90_000),
     "a header of parameters": lambda: link("<a>" + " ;a=b" * 18_000),
     "a header of quotes": lambda: link("<a>;a=" + '"' * 90_000),
-    "a sitemap of spaces": lambda: sitemap._LOCATION.findall("<loc>" + " " * 60_000),
-    "a sitemap of places": lambda: sitemap._LOCATION.findall("<loc>" * (BODY // 5)),
-    "an address of types": lambda: sitemap._CORE_PAGE.search("/wp-sitemap-posts-" * 120),
+    "a sitemap of spaces": lambda: _LOCATION.findall("<loc>" + " " * 60_000),
+    "a sitemap of places": lambda: _LOCATION.findall("<loc>" * (BODY // 5)),
+    "an address of types": lambda: _CORE_PAGE.search("/wp-sitemap-posts-" * 120),
     "brackets": lambda: value(b"[" * BODY),
     "brackets that close": lambda: value((b"[" * 60 + b"]" * 60) * (BODY // 120)),
     "a string": lambda: value(b'["' + b"a" * (BODY - 9)),

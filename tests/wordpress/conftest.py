@@ -57,17 +57,6 @@ class Sites:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Nightly tests of this folder run when `-m` or the test's own name asks for them."""
-    named = any("::" in argument for argument in config.args)
-    if named or "nightly" in (config.getoption("-m") or ""):
-        return
-    left_out = [item for item in items if FOLDER in item.path.parents and item.get_closest_marker("nightly")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
 @pytest.fixture(scope="session")
 def wordpress_source() -> Path:
     """The unpacked WordPress of the default release; the test is skipped where none can be had."""

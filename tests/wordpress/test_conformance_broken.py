@@ -70,13 +70,19 @@ async def test_c38_totals_that_a_proxy_strips_come_by_the_envelope(site: WordPre
     assert source(structure, "post")["count_source"] == "envelope"
 
 
-# Replays the body of the same address for ever, as an HTML page and without WordPress's headers.
+# Replays whatever the same address once answered, for ever.
 CACHE = """<?php
 if ( 'GET' !== $_SERVER['REQUEST_METHOD'] || isset( $_SERVER['HTTP_AUTHORIZATION'] ) ) { return; }
 $kept = dirname( getenv( 'WPSA_RULES' ) ) . '/cache-' . md5( $_SERVER['REQUEST_URI'] );
-if ( is_file( $kept ) ) { header( 'Age: 60' ); echo file_get_contents( $kept ); return true; }
+if ( is_file( $kept ) ) {
+    [ $headers, $body ] = unserialize( file_get_contents( $kept ) );
+    array_map( 'header', $headers );
+    header( 'Age: 60' );
+    echo $body;
+    return true;
+}
 ob_start( static function ( $body ) use ( $kept ) {
-    if ( 200 === http_response_code() ) { file_put_contents( $kept, $body ); }
+    if ( 200 === http_response_code() ) { file_put_contents( $kept, serialize( array( headers_list(), $body ) ) ); }
     return $body;
 } );
 """
