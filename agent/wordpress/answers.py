@@ -132,13 +132,14 @@ def _says_public(family: Family, entry: dict[str, Any]) -> bool | None:
     return any(hints) if isinstance(entry.get("viewable"), bool) else None
 
 
-def read_total(headers: Mapping[str, Any], body: Any = None) -> int | None:
+def read_total(headers: Mapping[str, Any]) -> int | None:
     """X-WP-Total as a number; None when it is missing or anything but 1 to 12 ASCII digits.
 
     int() alone would take '-5', '1_000' and digits of any script.
     headers   of an answer (doubled headers arrive joined by a comma), or of an envelope
     """
-    total = next((value for key, value in headers.items() if key.lower() == "x-wp-total"), None)
+    # An answer's headers know no case; those in an envelope are a plain map with WordPress's own spelling.
+    total = headers.get("X-WP-Total", headers.get("x-wp-total"))
     if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < 10**12:
         return total
     return int(total) if isinstance(total, str) and re.fullmatch(r"[0-9]{1,12}", total) else None

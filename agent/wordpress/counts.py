@@ -37,8 +37,9 @@ async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, sear
     Raises SiteThrottled, which is no fault of this one type.
     """
     reason, silent = "no_route", False
-    rungs = list(_rungs(root, kind, searchable=searchable))
-    for rung in rungs:
+    collection = None
+    for rung in _rungs(root, kind, searchable=searchable):
+        collection = rung.url if rung.source is CountSource.COLLECTION else collection
         async for source, answer in _asked(visit, rung):
             if answer is None:
                 reason, silent = "unreachable", silent or source is CountSource.COLLECTION
@@ -47,7 +48,6 @@ async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, sear
             if total is not None:
                 return Count(total, source)
             reason = failure
-    collection = next((rung.url for rung in rungs if rung.source is CountSource.COLLECTION), None)
     # A collection that gave no answer at all gives none for a hundred items either.
     if collection is not None and not silent and (total := await _walked(visit, collection)) is not None:
         # Walking sees what strangers may see: of attachments, those of drafts are missing.

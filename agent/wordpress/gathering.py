@@ -38,14 +38,13 @@ class Gathered:
 
 async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) -> Gathered:
     """Two requests on an ordinary site, and one for the sitemap where no administrator's login made it needless."""
-    types, taxonomies = await both(
-        _listing(visit, root, Family.POST_TYPE), _listing(visit, root, Family.TAXONOMY)
-    )
+    exact = login.told is not None and login.is_administrator
+    listings = both(_listing(visit, root, Family.POST_TYPE), _listing(visit, root, Family.TAXONOMY))
+    (types, taxonomies), sitemap = await both(listings, _sitemap(visit, root, index, needless=exact))
     searchable = index.searchable or await _described_search(visit, root)
     if visit.auth and (searchable is None or not searchable & taxonomies.keys()):
         types, taxonomies = await _with_edit_context(visit, root, types, taxonomies)
     types, taxonomies = with_own_routes(types, taxonomies)
-    exact = login.told is not None and login.is_administrator
     evidence = Evidence(
         types=types,
         taxonomies=taxonomies,
@@ -56,8 +55,6 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
     )
     if searchable is None:
         visit.warn("the site has no search route: what is public had to be concluded from other signs")
-    plain = "rest_route=" in root.url
-    sitemap = None if exact else await read_sitemap(visit, index.home, plain_permalinks=plain)
     evidence = replace(
         evidence,
         proved=await _settled(visit, root, evidence),
@@ -65,6 +62,10 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
     )
     hidden_taxonomies = () if exact else await _hidden_taxonomies(visit, root, index, evidence, sitemap)
     return Gathered(evidence, sitemap, hidden_taxonomies)
+
+
+async def _sitemap(visit: Visit, root: RestRoot, index: Index, *, needless: bool) -> Sitemap | None:
+    return None if needless else await read_sitemap(visit, index.home, plain_permalinks="rest_route=" in root.url)
 
 
 async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: str) -> Listing:

@@ -9,15 +9,16 @@ from agent.clock import Clock
 from agent.errors import AnswerNotUnderstood, RestClosed, SiteUnreachable
 from agent.structure.model import Answers, ContentType, Count, Family, LoginState, Site
 from agent.transport import Transport
-from agent.wordpress.answers import TYPES_LIMIT
+from agent.wordpress.answers import TYPES_LIMIT, Index
 from agent.wordpress.atonce import both
 from agent.wordpress.closed import open_closed, read_fallback
 from agent.wordpress.counting import count_all
 from agent.wordpress.coverage import coverage_of, language_scope
 from agent.wordpress.discovery import discover
-from agent.wordpress.gathering import gather
-from agent.wordpress.login import log_in
+from agent.wordpress.gathering import Gathered, gather
+from agent.wordpress.login import LoggedIn, log_in
 from agent.wordpress.public import public_content
+from agent.wordpress.root import RestRoot
 from agent.wordpress.version import learn_version
 from agent.wordpress.visit import Visit
 from agent.wordpress.xmlrpc import Login
@@ -69,17 +70,10 @@ class SiteReader:
 
         languages = language_scope(index)
         visit.suspicious = visit.suspicious or languages is not None
-        gathered = await gather(visit, found.root, index, login)
-        kinds = public_content(gathered.evidence)
-        refuse_more_than_any_site_has(site, kinds)
-        if unsure := [kind.slug for kind in kinds if kind.public is None]:
-            visit.warn(f"not certain to be public: {', '.join(unsure[:20])}")
-        version, counts = await both(
+        version, (gathered, counted) = await both(
             learn_version(visit, found.root, index, front=found.front, told=login.told),
-            count_all(visit, found.root, kinds, gathered, login),
+            _counted(visit, found.root, index, login),
         )
-        refuse_a_reading_without_counts(site, counts)
-        counted = tuple(zip(kinds, counts, strict=True))
         return Answers(
             site_url=index.url,
             home=index.home,
@@ -93,6 +87,20 @@ class SiteReader:
             languages=languages,
             warnings=visit.warnings,
         )
+
+
+async def _counted(
+    visit: Visit, root: RestRoot, index: Index, login: LoggedIn
+) -> tuple[Gathered, tuple[tuple[ContentType, Count], ...]]:
+    """What is public, and how much of each."""
+    gathered = await gather(visit, root, index, login)
+    kinds = public_content(gathered.evidence)
+    refuse_more_than_any_site_has(visit.site, kinds)
+    if unsure := [kind.slug for kind in kinds if kind.public is None]:
+        visit.warn(f"not certain to be public: {', '.join(unsure[:20])}")
+    counts = await count_all(visit, root, kinds, gathered, login)
+    refuse_a_reading_without_counts(visit.site, counts)
+    return gathered, tuple(zip(kinds, counts, strict=True))
 
 
 def refuse_more_than_any_site_has(site: Site, kinds: tuple[ContentType, ...]) -> None:
