@@ -119,12 +119,19 @@ async def _proved(visit: Visit, root: RestRoot, login: Login, endpoint: str) -> 
         roles = tuple(role for role in listed if isinstance(role, str)) if isinstance(listed, list) else ()
         return LoggedIn("proved", None, login.username, roles, xmlrpc if told else None, told, failure)
     if told is not None:
-        visit.warn(
-            "the web server strips the Authorization header: the login works by XML-RPC only "
-            "(Apache: CGIPassAuth On; nginx: pass HTTP_AUTHORIZATION)"
-        )
+        visit.warn(f"{_why_by_xmlrpc_only(code)}: the login works by XML-RPC only")
         return LoggedIn("proved_by_xmlrpc", None, login.username, (), xmlrpc, told)
     raise _refused_without_xmlrpc(visit, login, code)
+
+
+def _why_by_xmlrpc_only(code: str | None) -> str:
+    """The header's login took no effect although XML-RPC took the same one: it never arrived, or REST refuses it."""
+    if code == "rest_not_logged_in":
+        return (
+            "the web server strips the Authorization header "
+            "(Apache: CGIPassAuth On; nginx: pass HTTP_AUTHORIZATION)"
+        )
+    return f"the REST API does not take the login ({code or 'no usable answer at users/me'})"
 
 
 def _proved_behind_gate(

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.redact import MASK, redactor_of
+from agent.redact import MASK, SHORTEST_SECRET, redactor_of
 
 SECRETS = st.text(st.characters(codec="utf-8"), min_size=4, max_size=40).filter(lambda s: len(s.strip()) >= 4)
 WRITINGS: list[Callable[[str], str]] = [
@@ -31,7 +31,8 @@ def test_no_way_of_writing_shows_a_secret(secret: str, written: Callable[[str], 
 
     said = redactor_of([("bot", secret)]).hide(f"{around}{text}{around}")
 
-    assert MASK in said
+    # What is left without its white space may be too short to be searched for.
+    assert MASK in said or len("".join(secret.split())) < SHORTEST_SECRET
     if len(secret) >= 8:
         assert text not in said
 
