@@ -210,6 +210,8 @@ def _option(location: tuple[int | str, ...]) -> str:
 def _said(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "is not a setting"
+    if problem["type"].startswith("time_"):
+        return "is not a time of day such as 03:30"
     text = str(problem["msg"]).removeprefix("Value error, ")
     return text if problem["type"] == "value_error" else f"is wrong: {text[:1].lower()}{text[1:]}"
 

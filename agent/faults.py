@@ -44,6 +44,8 @@ class Faults:
         for kinds, reason, what, hint in _TABLE:
             if isinstance(error, kinds):
                 return self.unreachable(f"{where}: {what}", reason=reason, hint=hint)
+        if isinstance(error, httpx.ConnectError):  # no path was asked for yet
+            where = authority(url) if self.peer == "site" else where
         if isinstance(error, httpx.ConnectError | httpx.ReadError | httpx.WriteError | httpx.CloseError):
             reason, what, hint = _network_failure(error)
             return self.unreachable(f"{where}: {what}", reason=reason, hint=hint)

@@ -19,6 +19,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import stamina
 import structlog
@@ -28,6 +29,13 @@ from agent.redact import Redactor
 from agent.state.ledger import Ledger
 from agent.state.store import open_store
 from agent.telemetry.logs import configure
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The same examples at every run, so that a red run is the change's doing; nightly ones look for new ones."""
+    hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+    if "nightly" not in str(config.option.markexpr):
+        hypothesis.settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
