@@ -43,7 +43,6 @@ class Agent:
     ports: Ports
     ledger: Ledger
     moments: Mapping[str, DailyMoment]
-    client: BackendClient
     sites_at_once: int
     state_folder: Path
     hub_url: str | None
@@ -95,7 +94,6 @@ async def open_agent(
             ),
             ledger=ledger,
             moments=moments_of(settings, sites),
-            client=client,
             sites_at_once=settings.reading.sites_at_once,
             state_folder=folder,
             hub_url=backend.url if backend.embedded else None,

@@ -183,7 +183,7 @@ def _validated(layers: list[Nested], problems: list[str]) -> Settings | None:
 
     class Layered(Settings):
         @classmethod
-        def settings_customise_sources(cls, settings_cls: Any, **_: Any) -> Any:  # type: ignore[override]
+        def settings_customise_sources(cls, settings_cls: Any, **_: Any) -> Any:  # type: ignore[override]  # our layers replace all sources
             return tuple(InitSettingsSource(settings_cls, layer) for layer in layers)
 
     try:

@@ -12,11 +12,9 @@ from agent.body import BodyRefused
 from agent.errors import (
     AgentError,
     AnswerNotUnderstood,
-    BackendThrottled,
     BackendUnreachable,
     ContractBroken,
     SiteMoved,
-    SiteThrottled,
     SiteUnreachable,
 )
 
@@ -28,7 +26,6 @@ class Faults:
     peer: str
     """`site` or `backend`: how logs and metrics call it."""
     unreachable: type[AgentError]
-    throttled: type[AgentError]
     not_understood: type[AgentError]
     moved: type[AgentError]
 
@@ -97,8 +94,8 @@ class Faults:
         )
 
 
-SITE = Faults("site", SiteUnreachable, SiteThrottled, AnswerNotUnderstood, SiteMoved)
-BACKEND = Faults("backend", BackendUnreachable, BackendThrottled, ContractBroken, ContractBroken)
+SITE = Faults("site", SiteUnreachable, AnswerNotUnderstood, SiteMoved)
+BACKEND = Faults("backend", BackendUnreachable, ContractBroken, ContractBroken)
 
 _SLOW_HINT = "Check that the server is up and not overloaded; it is tried again by itself."
 

@@ -17,10 +17,10 @@ from agent.settings import Settings, SiteSettings
 from agent.state.history import History
 from agent.state.records import Delivery, RunRow, Snapshot
 from agent.state.store import read_store
-from agent.structure.build import build_structure
 from agent.structure.diff import Changes, diff
 from agent.structure.model import Structure
 from agent.structure.payload import iso_utc
+from agent.sync import read_site
 from agent.telemetry.observers import log_exchange
 
 STALE_AFTER = timedelta(hours=26)
@@ -30,8 +30,7 @@ STALE_AFTER = timedelta(hours=26)
 async def look_at(settings: Settings, site: SiteSettings, *, observers: tuple[Observer, ...] = ()) -> Structure:
     """The site's structure as it is now; nothing is pushed or stored. Raises SiteError."""
     reader = site_reader(settings, [site], observers=(log_exchange, *observers))
-    answers = await reader.read(site.as_site())
-    return build_structure(answers, choices=settings.choices_for(site), last_known={})
+    return await read_site(site.as_site(), reader=reader, choices=settings.choices_for(site))
 
 
 @dataclass(frozen=True, slots=True)

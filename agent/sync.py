@@ -67,10 +67,9 @@ class Task:
     """Readings that failed in this slot before."""
 
 
-async def read_site(site: Site, ports: Ports) -> Structure:
+async def read_site(site: Site, *, reader: Reader, choices: Choices) -> Structure:
     """The site's structure, pushed nowhere and stored nowhere. Raises SiteError."""
-    answers = await ports.reader.read(site)
-    return build_structure(answers, choices=ports.choices_for(site.name), last_known={})
+    return build_structure(await reader.read(site), choices=choices, last_known={})
 
 
 async def sync_site(task: Task, ports: Ports) -> Outcome:

@@ -96,7 +96,6 @@ def an_agent(ledger: Ledger, clock: ManualClock, reader: FakeReader, backend: Fa
         ports=ports(reader, backend, ledger, clock),
         ledger=ledger,
         moments={site.name: NINE for site in sites},
-        client=None,  # type: ignore[arg-type]
         sites_at_once=4,
         state_folder=folder,
         hub_url=None,

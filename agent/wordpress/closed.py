@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import NoReturn
 
 from agent.errors import LoginRefused, RestClosed, SiteError
 from agent.structure.model import (
@@ -16,8 +15,9 @@ from agent.structure.model import (
     VersionAnswer,
 )
 from agent.wordpress.address import identity
-from agent.wordpress.answers import INDEX_FIELDS, Index, own_links, read_index, search_subtypes
+from agent.wordpress.answers import INDEX_FIELDS, Index, own_links, read_index
 from agent.wordpress.discovery import Found
+from agent.wordpress.gathering import described_search
 from agent.wordpress.public import unlisted
 from agent.wordpress.root import RestRoot
 from agent.wordpress.sitemap import count_in_sitemap, read_sitemap
@@ -28,11 +28,9 @@ from agent.wordpress.visit import Visit
 async def open_closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> Index:
     """The index as the proved login sees it, or as its parts tell it; raises RestClosed when nothing opens it."""
     if visit.auth is None:
-        return await _index_from_parts(visit, found) or _raise(_closed(visit, found, login_failure))
-    try:
+        index = await _index_from_parts(visit, found)
+    else:
         index = read_index(await visit.get_json(found.root.route("", _fields=INDEX_FIELDS)))
-    except RestClosed as error:
-        raise error from None
     if index is None or identity(index.home) != identity(visit.site.url):
         raise _closed(visit, found, login_failure)
     return index
@@ -43,12 +41,10 @@ async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
 
     Whose address it is, the links of its answers tell.
     """
+    described = await described_search(visit, found.root)
+    if described is None:
+        return None
     try:
-        described = search_subtypes(
-            visit.understand(await visit.http.fetch("OPTIONS", found.root.route("wp/v2/search")))
-        )
-        if described is None:
-            return None
         post = await visit.get_json(found.root.route("wp/v2/types/post"))
     except SiteError:
         return None
@@ -63,10 +59,6 @@ async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
         application_passwords=False,
         searchable=described,
     )
-
-
-def _raise(error: RestClosed) -> NoReturn:
-    raise error
 
 
 def _closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> RestClosed:
@@ -90,7 +82,7 @@ async def read_fallback(
     It names public post types that have items, and counts them. Attachments, empty types and all
     taxonomies stay unknown, so this is never pushed.
     """
-    sitemap = await read_sitemap(visit, visit.site.url, plain_permalinks="rest_route=" in root.url)
+    sitemap = await read_sitemap(visit, visit.site.url, plain_permalinks=root.is_query)
     if sitemap is None or not sitemap.pages:
         raise closed
     counted: list[tuple[ContentType, Count]] = []

@@ -7,6 +7,7 @@ from agent.wordpress.atonce import every
 from agent.wordpress.counts import count_by_rest, search_total
 from agent.wordpress.gathering import Gathered
 from agent.wordpress.login import LoggedIn
+from agent.wordpress.public import ATTACHMENT, POST_FORMAT
 from agent.wordpress.root import RestRoot
 from agent.wordpress.sitemap import count_in_sitemap
 from agent.wordpress.visit import Visit
@@ -69,7 +70,7 @@ async def _once(
 async def _count(visit: Visit, root: RestRoot, kind: ContentType, gathered: Gathered, login: LoggedIn) -> Count:
     count = Count(None, reason="hidden_from_rest")
     searchable = gathered.searchable(kind)
-    if kind.rest_base or searchable or kind.slug == "post_format":
+    if kind.rest_base or searchable or kind.slug == POST_FORMAT.slug:
         count = await count_by_rest(visit, root, kind, searchable=searchable)
     if count.value is None and (by_xmlrpc := await _by_xmlrpc(kind, login)) is not None:
         return Count(by_xmlrpc, CountSource.XMLRPC)
@@ -85,7 +86,7 @@ async def _by_xmlrpc(kind: ContentType, login: LoggedIn) -> int | None:
     try:
         if kind.family is Family.TAXONOMY:
             return await login.xmlrpc.count_terms(kind.slug)
-        if login.is_administrator and kind.slug != "attachment":
+        if login.is_administrator and kind.slug != ATTACHMENT:
             return await login.xmlrpc.count_posts(kind.slug)
     except XmlRpcUnavailable:
         pass

@@ -9,6 +9,7 @@ from agent.strictjson import BadJson
 from agent.structure.model import ContentType, Count, CountSource, Family
 from agent.transport import Answer
 from agent.wordpress.answers import error_code, read_total
+from agent.wordpress.public import ATTACHMENT, POST_FORMAT
 from agent.wordpress.root import RestRoot
 from agent.wordpress.statuses import failure_of
 from agent.wordpress.visit import Visit
@@ -51,7 +52,7 @@ async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, sear
     # A collection that gave no answer at all gives none for a hundred items either.
     if collection is not None and not silent and (total := await _walked(visit, collection)) is not None:
         # Walking sees what strangers may see: of attachments, those of drafts are missing.
-        return Count(total, CountSource.WALK, exact=kind.slug != "attachment")
+        return Count(total, CountSource.WALK, exact=kind.slug != ATTACHMENT)
     return Count(None, reason=reason)
 
 
@@ -95,7 +96,7 @@ def _rungs(root: RestRoot, kind: ContentType, *, searchable: bool) -> Iterator[R
     if kind.rest_namespace and kind.rest_base:
         path = f"{kind.rest_namespace}/{kind.rest_base}"
         yield Rung(CountSource.COLLECTION, root.route(path, per_page=1, _fields="id"))
-    if kind.family is Family.TAXONOMY and kind.slug == "post_format":
+    if (kind.family, kind.slug) == (POST_FORMAT.family, POST_FORMAT.slug):
         yield Rung(CountSource.SEARCH, root.route("wp/v2/search", type="post-format", per_page=1, _fields="id"))
     elif searchable:
         url = root.route(

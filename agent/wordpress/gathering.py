@@ -9,7 +9,7 @@ from agent.wordpress.answers import Index, read_listing, search_subtypes
 from agent.wordpress.atonce import both, every
 from agent.wordpress.counts import families_of
 from agent.wordpress.login import LoggedIn
-from agent.wordpress.public import POST_FORMAT, Evidence, Listing, unlisted, with_own_routes
+from agent.wordpress.public import ATTACHMENT, POST_FORMAT, Evidence, Listing, unlisted, with_own_routes
 from agent.wordpress.root import RestRoot
 from agent.wordpress.sitemap import Sitemap, read_sitemap
 from agent.wordpress.statuses import code_in
@@ -31,7 +31,7 @@ class Gathered:
     def searchable(self, kind: ContentType) -> bool:
         """Whether the search route counts this content type, and not something else in its name."""
         evidence = self.evidence
-        if kind.slug not in (evidence.searchable or ()) or kind.slug == "attachment":
+        if kind.slug not in (evidence.searchable or ()) or kind.slug == ATTACHMENT:
             return False
         return kind.slug not in evidence.ambiguous or kind.family in evidence.proved.get(kind.slug, ())
 
@@ -41,7 +41,7 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
     exact = login.told is not None and login.is_administrator
     listings = both(_listing(visit, root, Family.POST_TYPE), _listing(visit, root, Family.TAXONOMY))
     (types, taxonomies), sitemap = await both(listings, _sitemap(visit, root, index, needless=exact))
-    searchable = index.searchable or await _described_search(visit, root)
+    searchable = index.searchable or await described_search(visit, root)
     if visit.auth and (searchable is None or not searchable & taxonomies.keys()):
         types, taxonomies = await _with_edit_context(visit, root, types, taxonomies)
     types, taxonomies = with_own_routes(types, taxonomies)
@@ -65,7 +65,7 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
 
 
 async def _sitemap(visit: Visit, root: RestRoot, index: Index, *, needless: bool) -> Sitemap | None:
-    return None if needless else await read_sitemap(visit, index.home, plain_permalinks="rest_route=" in root.url)
+    return None if needless else await read_sitemap(visit, index.home, plain_permalinks=root.is_query)
 
 
 async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: str) -> Listing:
@@ -82,8 +82,9 @@ async def _listing(visit: Visit, root: RestRoot, family: Family, **parameters: s
     return listing
 
 
-async def _described_search(visit: Visit, root: RestRoot) -> frozenset[str] | None:
-    """Before 5.3 the index cannot be cut down to one route: the route describes itself."""
+async def described_search(visit: Visit, root: RestRoot) -> frozenset[str] | None:
+    """The public slugs as the search route describes itself: for an index that is closed, or that releases
+    before 5.3 cannot cut down to one route. None when there is no such route."""
     try:
         answer = await visit.http.fetch("OPTIONS", root.route("wp/v2/search"), auth=visit.auth)
         return search_subtypes(visit.understand(answer))

@@ -65,7 +65,6 @@ class LoggedIn:
     xmlrpc: XmlRpc | None = None
     """Usable for exact lists and counts."""
     told: Told | None = None
-    xmlrpc_failure: str | None = None
 
     @property
     def is_administrator(self) -> bool:
@@ -117,7 +116,7 @@ async def _proved(visit: Visit, root: RestRoot, login: Login, endpoint: str) -> 
         visit.auth = ApplicationPassword(root, login)
         listed = account.get("roles")
         roles = tuple(role for role in listed if isinstance(role, str)) if isinstance(listed, list) else ()
-        return LoggedIn("proved", None, login.username, roles, xmlrpc if told else None, told, failure)
+        return LoggedIn("proved", None, login.username, roles, xmlrpc if told else None, told)
     if told is not None:
         visit.warn(f"{_why_by_xmlrpc_only(code)}: the login works by XML-RPC only")
         return LoggedIn("proved_by_xmlrpc", None, login.username, (), xmlrpc, told)

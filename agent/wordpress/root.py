@@ -52,6 +52,11 @@ class RestRoot:
         return urlunsplit((parts.scheme, parts.netloc, urlsplit(address).path.rstrip("/"), "", ""))
 
     @property
+    def is_query(self) -> bool:
+        """Whether it is reached by `rest_route`, as with plain permalinks."""
+        return "rest_route=" in self.url
+
+    @property
     def origin(self) -> tuple[str, str]:
         """(scheme, host with port) of a root that was found: where a login may be sent."""
         parts = urlsplit(self.url)

@@ -73,7 +73,7 @@ def test_tools_that_build_or_fetch_are_not_in_the_image(container: Container) ->
 
 
 def test_local_files_and_secrets_of_the_checkout_stay_outside(container: Container) -> None:
-    listed = container.run("sh", "-c", "ls / /opt /opt/wpsa/lib/python3.*/site-packages/agent; ls -d /build /root/.cache")
+    listed = container.run("sh", "-c", "ls / /opt /opt/wpsa/lib/python3.*/site-packages/agent; ls -d /build \"$HOME/.cache\"")
 
     assert {"tests", "config", ".git", ".venv"}.isdisjoint(listed.stdout.split())
     assert "cli.py" in listed.stdout

@@ -253,7 +253,7 @@ async def test_a_bug_escapes(ledger: Ledger, clock: ManualClock) -> None:
 async def test_reading_alone_stores_nothing(ledger: Ledger, clock: ManualClock) -> None:
     with_ports, backend, _ = world(ledger, clock)
 
-    structure = await read_site(a_site(), with_ports)
+    structure = await read_site(a_site(), reader=with_ports.reader, choices=with_ports.choices_for("shop"))
 
     assert structure.items == 135
     assert (backend.asked, ledger.known_sites()) == ([], [])

@@ -90,6 +90,12 @@ def truth() -> Callable[[WordPress], dict[str, Any]]:
     return lambda site: site.run_php(FOLDER / "truth.php")
 
 
+@pytest.fixture(scope="module")
+def true(site: WordPress, truth: Callable[[WordPress], dict[str, Any]]) -> dict[str, Any]:
+    """What the module's own `site` says about itself, asked once."""
+    return truth(site)
+
+
 def _sites(factory: pytest.TempPathFactory) -> Iterator[Sites]:
     sites = Sites(lambda name: factory.mktemp(name))
     try:

@@ -22,12 +22,6 @@ def site(module_wordpress_site: Any) -> WordPress:
     return found
 
 
-@pytest.fixture(scope="module")
-def true(site: WordPress, truth: Any) -> Truth:
-    told: Truth = truth(site)
-    return told
-
-
 # PHP sends no header after these bytes, so REST loses its status, its type and its totals.
 MARK_AND_STYLE = "<?php echo \"\\xEF\\xBB\\xBF<style>.x{color:red}</style>\\n\";"
 COMMENT = "<?php add_action( 'shutdown', static function () { echo '<!-- cached by somebody -->'; } );"

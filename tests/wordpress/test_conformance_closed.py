@@ -46,12 +46,6 @@ def site(module_wordpress_site: Any) -> WordPress:
 
 
 @pytest.fixture(scope="module")
-def true(site: WordPress, truth: Any) -> Truth:
-    told: Truth = truth(site)
-    return told
-
-
-@pytest.fixture(scope="module")
 def admin(site: WordPress) -> dict[str, str]:
     return {"username": "administrator", "password": site.application_password("administrator")}
 

@@ -59,12 +59,6 @@ def site(module_wordpress_site: Any) -> WordPress:
 
 
 @pytest.fixture(scope="module")
-def true(site: WordPress, truth: Any) -> Truth:
-    told: Truth = truth(site)
-    return told
-
-
-@pytest.fixture(scope="module")
 def passwords(site: WordPress) -> Mapping[str, str]:
     roles = ("subscriber", "contributor", "editor", "administrator", "structure_reader")
     return {role: site.application_password(role) for role in roles}

@@ -79,12 +79,6 @@ def site(module_wordpress_site: Any) -> WordPress:
     return common
 
 
-@pytest.fixture(scope="module")
-def true(site: WordPress, truth: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = truth(site)
-    return answer
-
-
 @pytest.fixture(scope="module", params=LATEST_AND_NIGHTLY)
 def hiding(request: pytest.FixtureRequest, module_wordpress_site: Any) -> WordPress:
     """A site of each release that tells its version neither in pages nor in feeds."""

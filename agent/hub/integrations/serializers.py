@@ -92,7 +92,7 @@ class AwareTimestamp(StrictText):
 
 
 class EntrySerializer(ClosedSerializer):
-    label = StrictText(limit=LABEL_LIMIT_CHARACTERS, blank=True)  # type: ignore[assignment]
+    label = StrictText(limit=LABEL_LIMIT_CHARACTERS, blank=True)  # type: ignore[assignment]  # DRF's own attribute of that name
     count = StrictCount()
     enabled = StrictFlag()
     fetch_limit = StrictCount()
@@ -177,7 +177,7 @@ class RefreshSerializer(ClosedSerializer):
 
     @transaction.atomic  # holds the write lock, so of two uses at once only one finds the token unused
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        old = RefreshToken(attrs["refresh"])  # type: ignore[arg-type]
+        old = RefreshToken(attrs["refresh"])  # type: ignore[arg-type]  # it takes the text; its stub says a token
         user = User.objects.filter(pk=old.payload.get("user_id"), is_active=True).first()
         if user is None or not _opened_by_current_password(old, user):
             _refuse_refresh()
