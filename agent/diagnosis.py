@@ -105,6 +105,7 @@ _COVERAGE_HINTS = {
     "rest_hidden_possible": "Give an administrator's login, or switch the core sitemap on (Settings → Reading).",
     "taxonomies_hidden": "Give an administrator's login, so that they can be counted.",
     "types_closed": "Let the security plugin allow /wp/v2/types and /wp/v2/taxonomies, or give a login.",
+    "search_cut": "Let the plugin that changes /wp/v2/search leave its list of types alone, or give a login.",
     "no_search_route": "Let the plugin that removes /wp/v2/search keep it, or give a login.",
 }
 

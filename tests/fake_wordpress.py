@@ -164,9 +164,11 @@ def _told(method: str, parameters: list[Any]) -> Any:
             return [{"software_version": {"value": VERSION}}]
         case "wp.getUsersBlogs":
             return [[{"isAdmin": False}]]
+        case "wp.getTerms" if "post_format" in parameters:
+            return [[{"term_id": number} for number in range(FORMATS)]]
         case "wp.getTerms" | "wp.getPosts":
             return [[{"term_id": 1}, {"term_id": 2}]]
         case "wp.getPostTypes":
             return [{slug: {"name": slug, "label": slug.title(), "public": True} for slug in POSTS}]
         case _:
-            return [[{"name": slug, "label": slug.title(), "public": True} for slug in TERMS]]
+            return [[{"name": slug, "label": slug.title(), "public": True} for slug in (*TERMS, "post_format")]]

@@ -34,7 +34,8 @@ class Index:
     """The REST index, cut down by `_fields` to a few hundred bytes."""
 
     url: str
-    """get_site_url()."""
+    """get_site_url(); the home address where the index does not name it."""
+    names_url: bool
     home: str
     """home_url(): the site's identity."""
     title: str
@@ -51,10 +52,12 @@ def read_index(value: Any) -> Index | None:
     if not isinstance(value, dict) or "wp/v2" not in _strings(value.get("namespaces")):
         return None
     url, home = value.get("url"), value.get("home")
-    if not isinstance(url, str) or not isinstance(home, str) or not is_web_address(home):
+    if not isinstance(home, str) or not is_web_address(home):
         return None
+    names_url = isinstance(url, str) and is_web_address(url)
     return Index(
-        url=url if is_web_address(url) else home,
+        url=str(url) if names_url else home,
+        names_url=names_url,
         home=home,
         title=clean_label(value.get("name")) or "",
         namespaces=frozenset(_strings(value.get("namespaces"))),
@@ -89,11 +92,15 @@ def read_listing(family: Family, value: Any, *, where: str) -> tuple[dict[str, C
         raise _not_understood(f"{where}: a list of {family.replace('_', ' ')}s was expected")
     if len(value) > TYPES_LIMIT:
         raise _not_understood(f"{where}: more than {TYPES_LIMIT:,} entries", reason="too_many")
-    read = {slug: content_type(family, slug, entry) for slug, entry in value.items()}
+    # WordPress checks no more than the length of a taxonomy's name; one that fits no document spoils no other.
+    fit = {slug: entry for slug, entry in value.items() if SLUG.fullmatch(slug)}
+    read = {slug: content_type(family, slug, entry) for slug, entry in fit.items()}
     bad = [slug for slug, kind in read.items() if kind is None]
-    if len(bad) * 10 > len(read):
-        raise _not_understood(f"{where}: {len(bad)} of {len(read)} entries are not as WordPress writes them")
-    warnings = [f"{family.replace('_', ' ')} {slug[:40]!r}: its entry could not be read and is left out" for slug in bad]
+    if len(bad) * 10 > len(read) or (value and not fit):
+        raise _not_understood(f"{where}: {len(bad) or len(value)} of {len(value)} entries are not as WordPress writes them")
+    left_out = [(slug, "entry could not be read") for slug in bad]
+    left_out += [(slug, "name fits no document") for slug in value.keys() - fit.keys()]
+    warnings = [f"{family.replace('_', ' ')} {slug[:40]!r}: its {why} and is left out" for slug, why in left_out]
     return {slug: kind for slug, kind in read.items() if kind is not None}, warnings
 
 
@@ -113,8 +120,9 @@ def content_type(family: Family, slug: str, entry: Any) -> ContentType | None:
         label_source=LabelSource.REST if label else LabelSource.SLUG,
         # Before 5.9 there is no rest_namespace, and everything lives in wp/v2.
         rest_namespace=_matching(_NAMESPACE, entry.get("rest_namespace"), default="wp/v2"),
-        # A base may be a regular expression (wp_font_face): such a route is never asked.
-        rest_base=_matching(_BASE, entry.get("rest_base") or slug, default=None),
+        # A base may be a regular expression (wp_font_face): such a route is never asked. WordPress always
+        # names one; where a plugin takes it out, the slug may be another type's.
+        rest_base=_matching(_BASE, entry.get("rest_base"), default=None),
         public=_says_public(family, entry),
     )
 
@@ -135,14 +143,22 @@ def _says_public(family: Family, entry: dict[str, Any]) -> bool | None:
 def read_total(headers: Mapping[str, Any]) -> int | None:
     """X-WP-Total as a number; None when it is missing or anything but 1 to 12 ASCII digits.
 
-    int() alone would take '-5', '1_000' and digits of any script.
+    Nor is it believed beside X-WP-TotalPages that say more pages than items, or none at all.
     headers   of an answer (doubled headers arrive joined by a comma), or of an envelope
     """
+    total, pages = _number_in(headers, "X-WP-Total"), _number_in(headers, "X-WP-TotalPages")
+    if total is not None and pages is not None and (pages > total or (pages == 0) != (total == 0)):
+        return None
+    return total
+
+
+def _number_in(headers: Mapping[str, Any], name: str) -> int | None:
+    """int() alone would take '-5', '1_000' and digits of any script."""
     # An answer's headers know no case; those in an envelope are a plain map with WordPress's own spelling.
-    total = headers.get("X-WP-Total", headers.get("x-wp-total"))
-    if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < 10**12:
-        return total
-    return int(total) if isinstance(total, str) and re.fullmatch(r"[0-9]{1,12}", total) else None
+    value = headers.get(name, headers.get(name.lower()))
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12:
+        return value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value) else None
 
 
 def error_code(value: Any) -> str | None:

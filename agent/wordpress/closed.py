@@ -1,43 +1,51 @@
-"""A site whose REST API is closed to strangers: opened by the login, or told from its sitemap."""
+"""A site whose REST API is closed: opened by the login, told by XML-RPC, or shown from its sitemap."""
 
 from collections.abc import Callable
 from datetime import datetime
 
-from agent.errors import LoginRefused, RestClosed, SiteError
+from agent.errors import AnswerNotUnderstood, LoginRefused, RestClosed, SiteError
 from agent.structure.model import (
     Answers,
     Completeness,
     ContentType,
     Count,
-    CountSource,
     Coverage,
     Family,
+    LoginState,
     VersionAnswer,
 )
 from agent.wordpress.address import identity
 from agent.wordpress.answers import INDEX_FIELDS, Index, own_links, read_index
+from agent.wordpress.atonce import every
+from agent.wordpress.counting import count_beside_rest
 from agent.wordpress.discovery import Found
 from agent.wordpress.gathering import described_search
+from agent.wordpress.login import LoggedIn
 from agent.wordpress.public import unlisted
 from agent.wordpress.root import RestRoot
-from agent.wordpress.sitemap import count_in_sitemap, read_sitemap
+from agent.wordpress.sitemap import read_sitemap
 from agent.wordpress.version import version_by_etag
 from agent.wordpress.visit import Visit
 
 
 async def open_closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> Index:
     """The index as the proved login sees it, or as its parts tell it; raises RestClosed when nothing opens it."""
-    if visit.auth is None:
-        index = await _index_from_parts(visit, found)
-    else:
-        index = read_index(await visit.get_json(found.root.route("", _fields=INDEX_FIELDS)))
+    index = await _index_by_login(visit, found) if visit.auth else None
+    index = index or await _index_from_parts(visit, found)
     if index is None or identity(index.home) != identity(visit.site.url):
         raise _closed(visit, found, login_failure)
     return index
 
 
+async def _index_by_login(visit: Visit, found: Found) -> Index | None:
+    try:
+        return read_index(await visit.get_json(found.root.route("", _fields=INDEX_FIELDS)))
+    except (RestClosed, AnswerNotUnderstood):
+        return None
+
+
 async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
-    """Where just the index is closed: the search route describes itself, and the address is the configured one.
+    """Where just the index is closed, or cut: the search route describes itself, and the address is the configured one.
 
     Whose address it is, the links of its answers tell.
     """
@@ -50,9 +58,10 @@ async def _index_from_parts(visit: Visit, found: Found) -> Index | None:
         return None
     if not any(identity(link).startswith(f"{identity(visit.site.url)}/") for link in own_links(post)):
         return None  # another site answers for a wrong path below it
-    visit.warn("the REST index is closed: the site's addresses are those of the settings")
+    visit.warn("the REST index is closed or cut: the site's addresses are those of the settings")
     return Index(
         url=visit.site.url,
+        names_url=False,
         home=visit.site.url,
         title=(found.front.title if found.front else None) or "",
         namespaces=frozenset({"wp/v2"}),
@@ -74,38 +83,49 @@ def _closed(visit: Visit, found: Found, login_failure: LoginRefused | None) -> R
     return RestClosed(f"{visit.site.name}: the REST API is closed to strangers ({reason})", reason=reason, hint=hint)
 
 
-async def read_fallback(
-    visit: Visit, root: RestRoot, closed: RestClosed, *, finished_at: Callable[[], datetime]
+async def read_beside_rest(
+    visit: Visit, root: RestRoot, closed: RestClosed, login: LoggedIn, *, finished_at: Callable[[], datetime]
 ) -> Answers:
-    """What the sitemap shows of a closed site, for people to see; raises `closed` when there is none.
+    """What XML-RPC and the sitemap tell of a site whose REST API stays closed; raises `closed` when neither does.
 
-    It names public post types that have items, and counts them. Attachments, empty types and all
-    taxonomies stay unknown, so this is never pushed.
+    An administrator is told everything by XML-RPC. Anybody else sees the sitemap: public post types that have
+    items. Attachments, empty types and taxonomies may then be missing, so that is shown and never pushed.
     """
-    sitemap = await read_sitemap(visit, visit.site.url, plain_permalinks=root.is_query)
-    if sitemap is None or not sitemap.pages:
+    told = login.told
+    if told and identity(told.home or "") != identity(visit.site.url):
+        raise closed  # what answers XML-RPC here is another site, or does not say which
+    all_told = told is not None and login.is_administrator
+    sitemap = None if all_told else await read_sitemap(visit, visit.site.url, plain_permalinks=root.is_query)
+    kinds: dict[tuple[Family, str], ContentType] = {
+        (Family.POST_TYPE, slug): unlisted(Family.POST_TYPE, slug) for slug in (sitemap.pages if sitemap else ())
+    }
+    for kind in (*told.types.values(), *told.taxonomies.values()) if told else ():
+        kinds[kind.family, kind.slug] = kind
+    counts = await every(count_beside_rest(visit, kind, login, sitemap) for kind in kinds.values())
+    if not any(counts):
         raise closed
-    counted: list[tuple[ContentType, Count]] = []
-    for slug in sitemap.pages:
-        total = await count_in_sitemap(visit, sitemap, slug)
-        exact = sitemap.by_core and slug != "page"
-        reason = None if total is not None else "sitemap_unreadable"
-        counted.append((unlisted(Family.POST_TYPE, slug), Count(total, CountSource.SITEMAP, exact, reason=reason)))
-    if not sitemap.by_core:
+    if sitemap and not sitemap.by_core:
         visit.warn("the sitemap is an SEO plugin's, which does not tell taxonomies from post types")
-    visit.warn(f"{closed.message}: only what the sitemap shows is listed, and nothing of it is pushed. {closed.hint}")
+    if all_told:
+        visit.warn(f"the REST API is closed to this login too ({closed.reason}): XML-RPC told everything")
+    else:
+        visit.warn(f"{closed.message}: only what the sitemap shows is listed, and nothing of it is pushed. {closed.hint}")
     return Answers(
-        site_url=visit.site.url,
-        home=visit.site.url,
-        title="",
+        site_url=(told.site_url if told else None) or visit.site.url,
+        home=(told.home if told else None) or visit.site.url,
+        title=told.title if told else "",
         root=root.url,
-        version=await _version(visit),
-        counted=tuple(counted),
-        coverage=Coverage(Completeness.FALLBACK, (closed.reason,)),
+        version=VersionAnswer(told.version, "xmlrpc") if told and told.version else await _version(visit),
+        counted=tuple((kind, count or _UNKNOWN) for kind, count in zip(kinds.values(), counts, strict=True)),
+        coverage=Coverage(Completeness.FULL) if all_told else Coverage(Completeness.FALLBACK, (closed.reason,)),
         finished_at=finished_at(),
-        closed=closed,
+        login=LoginState(login.state, login.username, login.roles, login.failure),
+        closed=None if all_told else closed,
         warnings=visit.warnings,
     )
+
+
+_UNKNOWN = Count(None, reason="rest_closed")
 
 
 async def _version(visit: Visit) -> VersionAnswer:

@@ -1,5 +1,6 @@
 """All counts of one reading: each from the most exact source there is for it, then checked against the sum."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from agent.structure.model import ContentType, Count, CountSource, Family
@@ -9,7 +10,7 @@ from agent.wordpress.gathering import Gathered
 from agent.wordpress.login import LoggedIn
 from agent.wordpress.public import ATTACHMENT, POST_FORMAT
 from agent.wordpress.root import RestRoot
-from agent.wordpress.sitemap import count_in_sitemap
+from agent.wordpress.sitemap import Sitemap, count_in_sitemap
 from agent.wordpress.visit import Visit
 from agent.wordpress.xmlrpc import XmlRpcUnavailable
 
@@ -21,8 +22,10 @@ async def count_all(
 
     Where anything was odd (a count by another route, a cache, stray output), the sum of the parts is
     compared with the total that WordPress's own search gives; on a mismatch all are counted once
-    more, since items may have come or gone in between. A mismatch that remains is settled by the
-    search's own counts where they add up, and is said where they do not.
+    more, since items may have come or gone in between. Where a mismatch remains and the search's own
+    counts add up, either of the two hides items: the larger number stands, and is not exact. Where they
+    do not add up, that is said. A login that was told the post formats has a request to spare: for it the
+    sum of the posts is always compared.
     """
     counts = await _once(visit, root, kinds, gathered, login)
     if visit.totals_lie:
@@ -32,17 +35,25 @@ async def count_all(
         count.source not in (CountSource.COLLECTION, None) and kind.rest_base is not None
         for kind, count in zip(kinds, counts, strict=True)
     )
-    if not odd or await _agrees(visit, root, kinds, counts, gathered):
+    told_formats = login.told is not None and login.told.post_formats is not None
+    doubted = tuple(Family) if odd else (Family.POST_TYPE,) if told_formats else ()
+    if await _agrees(visit, root, kinds, counts, gathered, doubted):
         return counts
     counts = await _once(visit, root, kinds, gathered, login)
     if await _agrees(visit, root, kinds, counts, gathered):
         return counts
     by_search = await every(_searched(visit, root, *pair, gathered) for pair in zip(kinds, counts, strict=True))
     if await _agrees(visit, root, kinds, by_search, gathered):
-        visit.warn("some collections hide items from REST: their counts are those of the site's own search")
-        return by_search
+        visit.warn("some collections hide items from REST, or the site's search does: the larger number is taken")
+        return [_larger(*pair) for pair in zip(counts, by_search, strict=True)]
     visit.warn("the counts do not add up to the total of the site's own search: a plugin or a cache changes them")
     return [replace(count, exact=False) if count.value is not None else count for count in counts]
+
+
+def _larger(count: Count, searched: Count) -> Count:
+    if count.value is None or count.value == searched.value:
+        return searched
+    return replace(max(count, searched, key=lambda one: one.value or 0), exact=False)
 
 
 def _without_lie(kind: ContentType, count: Count) -> Count:
@@ -69,14 +80,28 @@ async def _once(
 
 async def _count(visit: Visit, root: RestRoot, kind: ContentType, gathered: Gathered, login: LoggedIn) -> Count:
     count = Count(None, reason="hidden_from_rest")
-    searchable = gathered.searchable(kind)
-    if kind.rest_base or searchable or kind.slug == POST_FORMAT.slug:
+    is_post_format = (kind.family, kind.slug) == (POST_FORMAT.family, POST_FORMAT.slug)
+    if is_post_format and login.told and login.told.post_formats is not None:
+        return Count(login.told.post_formats, CountSource.XMLRPC)
+    searchable = gathered.searchable(kind) or (is_post_format and gathered.evidence.has_own_search)
+    if kind.rest_base or searchable:
         count = await count_by_rest(visit, root, kind, searchable=searchable)
-    if count.value is None and (by_xmlrpc := await _by_xmlrpc(kind, login)) is not None:
-        return Count(by_xmlrpc, CountSource.XMLRPC)
-    if count.value is None and kind.family is Family.POST_TYPE:
-        return await _by_sitemap(visit, kind, gathered) or count
+    if count.value is None:
+        return await count_beside_rest(visit, kind, login, gathered.sitemap) or count
     return count
+
+
+async def count_beside_rest(
+    visit: Visit, kind: ContentType, login: LoggedIn, sitemap: Sitemap | None
+) -> Count | None:
+    """The count by XML-RPC, or else by the sitemap; None when neither tells."""
+    if (told := await _by_xmlrpc(kind, login)) is not None:
+        return Count(told, CountSource.XMLRPC)
+    if sitemap is None or kind.family is Family.TAXONOMY or kind.slug not in sitemap.pages:
+        return None
+    listed = await count_in_sitemap(visit, sitemap, kind.slug)
+    # Whoever keeps a page from search engines takes it out of the sitemap.
+    return None if listed is None else Count(listed, CountSource.SITEMAP, exact=False)
 
 
 async def _by_xmlrpc(kind: ContentType, login: LoggedIn) -> int | None:
@@ -86,27 +111,24 @@ async def _by_xmlrpc(kind: ContentType, login: LoggedIn) -> int | None:
     try:
         if kind.family is Family.TAXONOMY:
             return await login.xmlrpc.count_terms(kind.slug)
-        if login.is_administrator and kind.slug != ATTACHMENT:
-            return await login.xmlrpc.count_posts(kind.slug)
+        if login.is_administrator:
+            status = "inherit" if kind.slug == ATTACHMENT else "publish"
+            return await login.xmlrpc.count_posts(kind.slug, status=status)
     except XmlRpcUnavailable:
         pass
     return None
 
 
-async def _by_sitemap(visit: Visit, kind: ContentType, gathered: Gathered) -> Count | None:
-    sitemap = gathered.sitemap
-    # Core adds the home page to the pages; how many remain is then a guess.
-    if sitemap is None or kind.slug not in sitemap.pages or kind.slug == "page":
-        return None
-    total = await count_in_sitemap(visit, sitemap, kind.slug)
-    return None if total is None else Count(total, CountSource.SITEMAP, exact=sitemap.by_core)
-
-
 async def _agrees(
-    visit: Visit, root: RestRoot, kinds: tuple[ContentType, ...], counts: list[Count], gathered: Gathered
+    visit: Visit,
+    root: RestRoot,
+    kinds: tuple[ContentType, ...],
+    counts: list[Count],
+    gathered: Gathered,
+    families: Iterable[Family] = Family,
 ) -> bool:
     """Whether the counts of what the search knows add up to its own totals; True where it cannot tell."""
-    for family in Family:
+    for family in families:
         parts = [
             count.value
             for kind, count in zip(kinds, counts, strict=True)

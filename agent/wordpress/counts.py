@@ -96,7 +96,7 @@ def _rungs(root: RestRoot, kind: ContentType, *, searchable: bool) -> Iterator[R
     if kind.rest_namespace and kind.rest_base:
         path = f"{kind.rest_namespace}/{kind.rest_base}"
         yield Rung(CountSource.COLLECTION, root.route(path, per_page=1, _fields="id"))
-    if (kind.family, kind.slug) == (POST_FORMAT.family, POST_FORMAT.slug):
+    if searchable and (kind.family, kind.slug) == (POST_FORMAT.family, POST_FORMAT.slug):
         yield Rung(CountSource.SEARCH, root.route("wp/v2/search", type="post-format", per_page=1, _fields="id"))
     elif searchable:
         url = root.route(

@@ -17,7 +17,9 @@ def coverage_of(
     closed = ["types_closed"] if not (evidence.types and evidence.taxonomies) else []
     if evidence.searchable is None:
         closed.append("no_search_route")
-    if login.told is not None and login.is_administrator:
+    if evidence.unsearched:
+        closed.append("search_cut")
+    if evidence.told_all:
         return Coverage(Completeness.PARTIAL if closed else Completeness.FULL, tuple(closed))
     reasons = [_of_login(login), *closed]
     if gathered.sitemap is None or not _shows_posts(gathered.sitemap, counted):

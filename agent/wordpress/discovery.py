@@ -13,9 +13,9 @@ from agent.structure.model import Site
 from agent.transport import Answer
 from agent.wordpress.address import host_of, identity
 from agent.wordpress.answers import INDEX_FIELDS, Index, read_index
-from agent.wordpress.front import FrontPage, read_front_page, read_rsd
+from agent.wordpress.front import FrontPage, read_front_page, read_rsd, rest_link
 from agent.wordpress.root import RestRoot
-from agent.wordpress.statuses import failure_of, is_challenge
+from agent.wordpress.statuses import failure_of, is_challenge, not_json
 from agent.wordpress.visit import Visit
 
 
@@ -39,6 +39,8 @@ class _Search:
     closed: tuple[RestRoot, AgentError] | None = None
     refusals: list[AgentError] = field(default_factory=list)
     front_failure: AgentError | None = None
+    broken: AgentError | None = None
+    """JSON that could not be read, where the root would be."""
 
 
 async def discover(visit: Visit, *, remembered: str | None, cache_key: str) -> Found:
@@ -137,17 +139,22 @@ async def _proved(visit: Visit, root: RestRoot, search: _Search) -> Found | None
         search.refusals.append(failure)
     if page.rest_root and host_of(page.rest_root) == host_of(answer.url):
         search.pages.append(page)
-    index = _own_index(visit, answer, search) if failure is None else None
+    index = _own_index(visit, root, answer, search) if failure is None else None
     return Found(root, index, _own_page(search)) if index else None
 
 
-def _own_index(visit: Visit, answer: Answer, search: _Search) -> Index | None:
+def _own_index(visit: Visit, root: RestRoot, answer: Answer, search: _Search) -> Index | None:
     """The index in an answer, when its home is the configured site."""
     try:
-        index = read_index(visit.parse(answer))
-    except BadJson:
+        told = visit.parse(answer)
+    except BadJson as error:
+        if answer.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+            search.broken = search.broken or not_json(answer, error)
         return None
+    index = read_index(told)
     if index is None:
+        if isinstance(told, dict | list) and rest_link(answer.headers):
+            search.closed = search.closed or (root, _cut(answer))
         return None
     if _is_home_of(visit.site.url, index.home, search) or _is_parent_of_pasted(index.home, visit.site.url):
         return index
@@ -192,6 +199,15 @@ def _own_page(search: _Search) -> FrontPage | None:
     return next((page for page in search.pages if page.is_front), None)
 
 
+def _cut(answer: Answer) -> RestClosed:
+    """WordPress says with its Link header that this is its REST API, and yet there is no index in it."""
+    return RestClosed(
+        f"{spoken(httpx.URL(answer.url))}: a plugin has taken out of the REST index what tells whose site it is",
+        reason="index_cut",
+        hint="Let the plugin that filters rest_index leave namespaces, url and home alone.",
+    )
+
+
 def _wrong_site(site: Site, index: Index) -> WrongSite:
     return WrongSite(
         f"{site.url} answers as another site, {index.home[:200]}",
@@ -210,6 +226,8 @@ def _why_not(site: Site, search: _Search) -> AgentError:
     challenges = [refusal for refusal in search.refusals if refusal.reason == "challenge"]
     if challenges:
         return challenges[0]
+    if search.broken:
+        return search.broken
     if search.front_failure and search.front_failure.reason != "not_json":
         return _no_rest(site, f" ({search.front_failure.message.split(': ', 1)[-1]})")
     return _no_rest(site, "")

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from agent.errors import AnswerNotUnderstood, LoginRefused, SiteMoved
+from agent.errors import AnswerNotUnderstood, LoginRefused, SiteMoved, SiteUnreachable
 from agent.settings import is_loopback
 from agent.structure.model import Site
 from agent.wordpress.address import host_of
 from agent.wordpress.answers import Index, error_code
 from agent.wordpress.root import RestRoot
-from agent.wordpress.statuses import code_in
+from agent.wordpress.statuses import code_in, failure_of
 from agent.wordpress.visit import Visit
 from agent.wordpress.xmlrpc import Login, Told, XmlRpc, XmlRpcRefused, XmlRpcUnavailable
 
@@ -111,7 +111,13 @@ async def _proved(visit: Visit, root: RestRoot, login: Login, endpoint: str) -> 
         failure = str(refused)
     if visit.site.has_front_gate:
         return _proved_behind_gate(visit, login, xmlrpc, told, failure)
-    account, code = await _account(visit, root, ApplicationPassword(root, login))
+    try:
+        account, code = await _account(visit, root, ApplicationPassword(root, login))
+    except SiteUnreachable as error:
+        # Without the other proof the login may be good or bad: the site is read again when it answers.
+        if told is None:
+            raise
+        account, code = None, error.reason
     if account is not None:
         visit.auth = ApplicationPassword(root, login)
         listed = account.get("roles")
@@ -149,10 +155,16 @@ def _proved_behind_gate(
 
 
 async def _account(visit: Visit, root: RestRoot, auth: httpx.Auth) -> tuple[dict[str, Any] | None, str | None]:
-    """(the account, None) when the header's login took effect, else (None, the error's code)."""
+    """(the account, None) when the header's login took effect, else (None, the error's code).
+
+    Raises what is wrong at the moment: that says nothing of the login.
+    """
     url = root.route("wp/v2/users/me", context="edit", _fields="id,slug,roles")
     try:
         answer = await visit.http.fetch("GET", url, auth=auth)
+        failure = failure_of(answer)
+        if failure and failure.transient:
+            raise failure
         if answer.status != 200:
             return None, code_in(answer)
         value = visit.understand(answer)

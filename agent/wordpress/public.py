@@ -39,6 +39,8 @@ class Evidence:
     """Whether that login may edit everything: its lists are then exactly what PHP says."""
     hidden_types: Listing = field(default_factory=dict)
     """By the sitemap: public types that REST does not show."""
+    unsearched: frozenset[tuple[Family, str]] = frozenset()
+    """On core's own sitemap, hence public, in REST's listing, and yet not searchable: a plugin cut the search route."""
 
     @property
     def ambiguous(self) -> frozenset[str]:
@@ -46,6 +48,12 @@ class Evidence:
         both = self.types.keys() & self.taxonomies.keys()
         neither = (self.searchable or frozenset()) - self.types.keys() - self.taxonomies.keys()
         return frozenset(both & (self.searchable or frozenset())) | neither
+
+    @property
+    def has_own_search(self) -> bool:
+        """Whether the search route answers as such: a content type of that address would, with its own items."""
+        listed = (*self.types.values(), *self.taxonomies.values())
+        return not any((kind.rest_namespace, kind.rest_base) == ("wp/v2", "search") for kind in listed)
 
     @property
     def knows_taxonomies(self) -> bool:
@@ -60,15 +68,17 @@ def public_content(evidence: Evidence) -> tuple[ContentType, ...]:
     """Every public content type, each once: the union of what every source knows, REST's labels first."""
     types = {} if evidence.types else {ATTACHMENT: _MEDIA}
     types |= dict(evidence.hidden_types) | dict(evidence.told_types)
+    if not evidence.types:
+        types[ATTACHMENT] = replace(types[ATTACHMENT], rest_namespace=_MEDIA.rest_namespace, rest_base=_MEDIA.rest_base)
     taxonomies = {POST_FORMAT.slug: POST_FORMAT} | dict(evidence.told_taxonomies)
     types |= _from_rest(Family.POST_TYPE, evidence)
     taxonomies |= _from_rest(Family.TAXONOMY, evidence)
-    if evidence.told_all:
-        # These two are added by rule; a site may have changed them, and here it would have told so.
-        if ATTACHMENT not in evidence.told_types:
-            types.pop(ATTACHMENT, None)
-        if POST_FORMAT.slug not in evidence.told_taxonomies:
-            taxonomies.pop(POST_FORMAT.slug, None)
+    # These two are added by rule. A site may have changed them, and tells so to whoever may edit
+    # posts and tag them: they share that right.
+    if ATTACHMENT not in evidence.told_types and (evidence.told_all or "post" in evidence.told_types):
+        types.pop(ATTACHMENT, None)
+    if POST_FORMAT.slug not in evidence.told_taxonomies and (evidence.told_all or "post_tag" in evidence.told_taxonomies):
+        taxonomies.pop(POST_FORMAT.slug, None)
     return (*types.values(), *taxonomies.values())
 
 
@@ -96,11 +106,22 @@ def _from_rest(family: Family, evidence: Evidence) -> dict[str, ContentType]:
     told = evidence.told_types if family is Family.POST_TYPE else evidence.told_taxonomies
     if evidence.searchable is None or (family is Family.TAXONOMY and not evidence.knows_taxonomies):
         return _by_other_signs(listing.values(), told)
-    shown = {slug: kind for slug, kind in listing.items() if _is_searchable(slug, family, evidence)}
+    shown = {
+        slug: kind
+        for slug, kind in listing.items()
+        if _is_searchable(slug, family, evidence) or (family, slug) in evidence.unsearched
+    }
     for slug in evidence.ambiguous - listing.keys():
         if family in evidence.proved.get(slug, ()):
             shown[slug] = told.get(slug) or unlisted(family, slug)
-    return {slug: replace(kind, public=True) for slug, kind in shown.items()}
+    return {slug: replace(_labelled(kind, told.get(slug)), public=True) for slug, kind in shown.items()}
+
+
+def _labelled(kind: ContentType, told: ContentType | None) -> ContentType:
+    """The label by XML-RPC where REST has none."""
+    if told is None or kind.label_source is not LabelSource.SLUG:
+        return kind
+    return replace(kind, label=told.label, label_source=told.label_source)
 
 
 def _is_searchable(slug: str, family: Family, evidence: Evidence) -> bool:
@@ -119,9 +140,11 @@ def _by_other_signs(listing: Iterable[ContentType], told: Listing) -> dict[str, 
     """
     shown = {}
     for kind in listing:
+        if told and kind.slug not in told and kind.public is not None:
+            continue
         if kind.slug in told or kind.slug in _BUILTIN_PUBLIC:
             shown[kind.slug] = replace(kind, public=True)
-        elif (kind.public is None and not kind.slug.startswith(_CORES_OWN)) or (kind.public and not told):
+        elif kind.public or (kind.public is None and not kind.slug.startswith(_CORES_OWN)):
             shown[kind.slug] = kind
     return shown
 

@@ -11,7 +11,7 @@ from agent.structure.model import Answers, ContentType, Count, Family, LoginStat
 from agent.transport import Transport
 from agent.wordpress.answers import TYPES_LIMIT, Index
 from agent.wordpress.atonce import both
-from agent.wordpress.closed import open_closed, read_fallback
+from agent.wordpress.closed import open_closed, read_beside_rest
 from agent.wordpress.counting import count_all
 from agent.wordpress.coverage import coverage_of, language_scope
 from agent.wordpress.discovery import discover
@@ -66,8 +66,9 @@ class SiteReader:
         try:
             index = found.index or await open_closed(visit, found, login.failure)
         except RestClosed as closed:
-            return await read_fallback(visit, found.root, closed, finished_at=self._clock.now)
+            return await read_beside_rest(visit, found.root, closed, login, finished_at=self._clock.now)
 
+        site_url = _site_url(visit, index, login)
         languages = language_scope(index)
         visit.suspicious = visit.suspicious or languages is not None
         version, (gathered, counted) = await both(
@@ -75,7 +76,7 @@ class SiteReader:
             _counted(visit, found.root, index, login),
         )
         return Answers(
-            site_url=index.url,
+            site_url=site_url,
             home=index.home,
             title=index.title,
             root=found.root.url,
@@ -87,6 +88,14 @@ class SiteReader:
             languages=languages,
             warnings=visit.warnings,
         )
+
+
+def _site_url(visit: Visit, index: Index, login: LoggedIn) -> str:
+    if not index.names_url and login.told and login.told.site_url:
+        return login.told.site_url
+    if not index.names_url:
+        visit.warn(f"the REST index does not name the site's own address: it is taken to be {index.url}")
+    return index.url
 
 
 async def _counted(

@@ -7,6 +7,7 @@ things out and add archives: their numbers are no exact counts.
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from agent.errors import SiteError
 from agent.structure.label import unescaped
@@ -43,10 +44,16 @@ async def read_sitemap(visit: Visit, home: str, *, plain_permalinks: bool) -> Si
     places = ["wp-sitemap.xml", "?sitemap=index"]
     for place in reversed(places) if plain_permalinks else places:
         addresses = await _locations(visit, f"{home.rstrip('/')}/{place}")
-        own = [address for address in addresses if host_of(address) == host_of(home)]
+        own = [_as_reached(address, home) for address in addresses if host_of(address) == host_of(home)]
         if own:
             return _by_type(own, core=bool(_CORE_PAGE.search(own[0]) or _CORE_QUERY.search(own[0])))
     return None
+
+
+def _as_reached(address: str, home: str) -> str:
+    """Behind a proxy WordPress may write http where it is reached by https, or the other way round."""
+    here = urlsplit(home)
+    return urlsplit(address)._replace(scheme=here.scheme, netloc=here.netloc).geturl()
 
 
 async def count_in_sitemap(visit: Visit, sitemap: Sitemap, slug: str) -> int | None:
@@ -63,9 +70,10 @@ async def count_in_sitemap(visit: Visit, sitemap: Sitemap, slug: str) -> int | N
 
 def _others(addresses: list[str], home: str, sitemap: Sitemap, slug: str) -> int:
     """How many addresses on the first page are no items of their own."""
-    # Core lists the home page before the pages when it shows posts; nobody can see from outside that it does.
-    homes = sum(identity(address) == identity(home) for address in addresses) if slug == "page" else 0
-    return homes or _archives(addresses, sitemap)
+    # Core lists the home page before the pages when it shows posts. Further down it is a page of its own, which
+    # the site shows as its front page; when that page is the oldest of all, the two look alike.
+    is_home = slug == "page" and bool(addresses) and identity(addresses[0]) == identity(home)
+    return int(is_home) or _archives(addresses, sitemap)
 
 
 def _archives(addresses: list[str], sitemap: Sitemap) -> int:

@@ -10,7 +10,9 @@ from xml.parsers.expat import ExpatError
 from agent.errors import SiteError
 from agent.structure.label import clean_label, label_from_slug
 from agent.structure.model import ContentType, Family, LabelSource
+from agent.wordpress.address import is_web_address
 from agent.wordpress.answers import SLUG, VERSION
+from agent.wordpress.statuses import is_challenge
 from agent.wordpress.visit import Visit
 
 READ_ONLY_METHODS = frozenset(
@@ -37,6 +39,10 @@ class XmlRpcUnavailable(Exception):
     """The endpoint is switched off, blocked or answers something else; never a reason to give up on a site."""
 
 
+class XmlRpcForbidden(XmlRpcUnavailable):
+    """Something in front of the site refused this one call; it may let others pass."""
+
+
 class XmlRpcRefused(Exception):
     """The endpoint answered: this login may not, or is wrong (`code` 403)."""
 
@@ -61,10 +67,17 @@ class Told:
     """What the site says of itself to this login, exactly as PHP's own functions would."""
 
     version: str | None
+    site_url: str | None
+    """get_site_url()."""
+    home: str | None
+    """home_url(): whose site this is."""
+    title: str
     types: dict[str, ContentType]
     taxonomies: dict[str, ContentType]
     may_manage: bool
     """Whether this login may manage the site: only then the lists hold everything."""
+    post_formats: int | None
+    """How many terms the one taxonomy has that REST never lists; None where it was not told."""
 
 
 class XmlRpc:
@@ -76,27 +89,33 @@ class XmlRpc:
         self._login = (_BLOG, login.username, login.password)
 
     async def introduce(self) -> Told:
-        """Version, all public post types and all public taxonomies, in one request.
+        """Version, address, all public post types and taxonomies, and the post formats, in one request.
 
         Raises XmlRpcUnavailable, or XmlRpcRefused when the login is wrong or the site gives no lists.
         """
-        options, types, taxonomies, blogs = await self._several(
-            ("wp.getOptions", [*self._login, ["software_version"]]),
+        options, types, taxonomies, blogs, formats = await self._several(
+            ("wp.getOptions", [*self._login, ["software_version", "blog_url", "home_url", "blog_title"]]),
             # A field list keeps the capabilities and labels out of the answer; the filter is public = true.
             ("wp.getPostTypes", [*self._login, {"public": True}, ["label"]]),
             ("wp.getTaxonomies", [*self._login, {"public": True}, ["label"]]),
             ("wp.getUsersBlogs", [*self._login[1:]]),
+            ("wp.getTerms", [*self._login, "post_format"]),
         )
         for refusal in (types, taxonomies):
             # A wrong login (403), XML-RPC switched off (405), a method taken away: no list is not an empty one.
             if isinstance(refusal, XmlRpcRefused):
                 raise refusal
-        version = _dict(_dict(_dict(options).get("software_version"))).get("value")
+        said = {name: _dict(option).get("value") for name, option in _dict(options).items()}
+        version = said.get("software_version")
         return Told(
             version=version if isinstance(version, str) and re.fullmatch(VERSION, version) else None,
+            site_url=_address(said.get("blog_url")),
+            home=_address(said.get("home_url")),
+            title=clean_label(said.get("blog_title")) or "",
             types=_public(Family.POST_TYPE, types),
             taxonomies=_public(Family.TAXONOMY, taxonomies),
             may_manage=any(_dict(blog).get("isAdmin") is True for blog in (blogs if isinstance(blogs, list) else [])),
+            post_formats=len(formats) if isinstance(formats, list) else None,
         )
 
     async def count_terms(self, taxonomy: str) -> int | None:
@@ -104,13 +123,13 @@ class XmlRpc:
         [terms] = await self._several(("wp.getTerms", [*self._login, taxonomy]))
         return len(terms) if isinstance(terms, list) else None
 
-    async def count_posts(self, post_type: str) -> int | None:
-        """Published items that this login may edit: all of them for an administrator. None when it may not list."""
+    async def count_posts(self, post_type: str, *, status: str) -> int | None:
+        """Items of that status that this login may edit: all of them for an administrator. None when it may not list."""
         total = 0
         for call in range(_CALLS_LIMIT):
             asked = {
                 "post_type": post_type,
-                "post_status": "publish",
+                "post_status": status,
                 "number": _POSTS_A_CALL,
                 "offset": call * _POSTS_A_CALL,
             }
@@ -128,7 +147,10 @@ class XmlRpc:
             method, parameters = calls[0]
             return [await self._call(method, parameters)]
         packed = [{"methodName": method, "params": parameters} for method, parameters in calls]
-        results = await self._call("system.multicall", [packed])
+        try:
+            results = await self._call("system.multicall", [packed])
+        except XmlRpcForbidden:  # firewalls refuse it by name, since it can carry hundreds of guesses
+            return await self._one_by_one(calls)
         if isinstance(results, XmlRpcRefused):
             return await self._one_by_one(calls)
         return _unpacked(results, len(calls))
@@ -138,7 +160,12 @@ class XmlRpc:
         results: list[Any] = []
         for method, parameters in calls:
             refused = next((r for r in results if isinstance(r, XmlRpcRefused) and r.code == 403), None)
-            results.append(refused or await self._call(method, parameters))
+            try:
+                results.append(refused or await self._call(method, parameters))
+            except XmlRpcForbidden:
+                if not results:
+                    raise
+                results.append(XmlRpcRefused(0, f"{method} is forbidden"))
         return results
 
     async def _call(self, method: str, parameters: Sequence[Any]) -> Any:
@@ -151,6 +178,8 @@ class XmlRpc:
             )
         except SiteError as error:
             raise XmlRpcUnavailable(error.message) from None
+        if answer.status in (403, 406) and not is_challenge(answer):
+            raise XmlRpcForbidden(f"HTTP {answer.status}")
         if answer.status != 200:
             raise XmlRpcUnavailable(f"HTTP {answer.status}")
         return parse_answer(answer.body)
@@ -198,6 +227,10 @@ def _unpacked(results: Any, expected: int) -> list[Any]:
 
 def _refusal(code: Any, text: Any) -> XmlRpcRefused:
     return XmlRpcRefused(code if isinstance(code, int) else 0, text[:200] if isinstance(text, str) else "fault")
+
+
+def _address(value: Any) -> str | None:
+    return value if isinstance(value, str) and is_web_address(value) else None
 
 
 def _public(family: Family, value: Any) -> dict[str, ContentType]:

@@ -1,6 +1,5 @@
 """Sites that answer with rubbish, too late, too much or from a cache (C35–C39, C42–C44, C57)."""
 
-import time
 from typing import Any
 
 import pytest
@@ -117,12 +116,10 @@ async def test_c42_five_thousand_items_cost_no_more_requests_than_five(wordpress
         $wpdb->query( 'COMMIT' ); wp_cache_flush();"""
     )
 
-    started = time.monotonic()
     structure = await read(site)
 
     assert differences(structure, truth(site), except_=HIDDEN) == []
     assert structure.provenance["requests"] == small.provenance["requests"]
-    assert time.monotonic() - started < 10
 
 
 async def test_c43_maintenance_is_waited_out_for_as_long_as_wordpress_asks(

@@ -14,7 +14,7 @@ from agent.outcome import Outcome
 from agent.state.ledger import Ledger
 from agent.state.records import Result, Trigger
 from agent.structure.label import label_from_slug
-from agent.structure.model import Family
+from agent.structure.model import CountSource, Family
 from agent.sync import Task, sync_site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.wordpress]
@@ -23,6 +23,9 @@ HIDDEN = {"post_type hidden_pub label", "taxonomy hidden_tax"}
 
 CLOSED = """<?php add_filter( 'rest_authentication_errors', static fn( $error ) => $error ?: ( is_user_logged_in() ? null
     : new WP_Error( 'rest_not_logged_in', 'Log in.', array( 'status' => 401 ) ) ), 10 );"""
+
+CLOSED_FOR_ALL = """<?php add_filter( 'rest_authentication_errors', static fn() =>
+    new WP_Error( 'rest_disabled', 'No.', array( 'status' => 403 ) ), 99 );"""
 
 LISTINGS_CLOSED = """<?php add_filter( 'rest_pre_dispatch', static fn( $result, $server, $request ) =>
     in_array( $request->get_route(), array( '/wp/v2/types', '/wp/v2/taxonomies' ), true ) && ! is_user_logged_in()
@@ -70,6 +73,19 @@ async def test_c27_the_login_opens_all_of_it(site: WordPress, true: Truth, admin
 
     assert differences(structure, true) == []
     assert coverage(structure) == ("full", set())
+
+
+async def test_c27_closed_to_everybody_xmlrpc_tells_an_administrator_all_of_it(
+    site: WordPress, true: Truth, admin: dict[str, str]
+) -> None:
+    with plugin(site, CLOSED_FOR_ALL):
+        structure = await read(site, **admin)
+
+    assert differences(structure, true) == []
+    assert coverage(structure) == ("full", set())
+    assert structure.provenance["login"]["state"] == "proved_by_xmlrpc"
+    assert {entry.count.source for entry in structure.entries} == {CountSource.XMLRPC}
+    assert structure.provenance["title"] == site.blueprint.title
 
 
 async def test_c28_where_only_the_listings_are_closed_the_search_tells_what_there_is(

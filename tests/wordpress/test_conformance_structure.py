@@ -82,7 +82,8 @@ def test_c11_a_type_with_its_own_namespace_is_counted_there(common: Common) -> N
 def test_c12_a_type_hidden_from_rest_is_counted_by_the_sitemap(common: Common) -> None:
     said = source(common.anonymous, "hidden_pub")
 
-    assert (said["count_source"], said["exact"], said["label_source"]) == ("sitemap", True, "slug")
+    # Plugins take items out of the sitemap that search engines shall not see, so its number is never sure.
+    assert (said["count_source"], said["exact"], said["label_source"]) == ("sitemap", False, "slug")
     assert coverage(common.anonymous) == ("partial", {"anonymous", "rest_hidden_found"})
 
 
@@ -207,7 +208,7 @@ def test_c65_parts_that_add_up_to_the_total_of_search_pass_in_silence(common: Co
     assert common.anonymous.warnings == tuple(w for w in common.anonymous.warnings if "add up" not in w)
 
 
-async def test_c65_a_collection_that_hides_items_is_counted_once_more_and_then_by_search(
+async def test_c65_a_collection_that_hides_items_is_counted_once_more_and_then_by_search_and_is_doubted(
     latest: WordPress, truth: Any
 ) -> None:
     before = len(latest.requests)
@@ -216,7 +217,9 @@ async def test_c65_a_collection_that_hides_items_is_counted_once_more_and_then_b
         structure = await read(latest)
 
     assert differences(structure, truth(latest), except_=HIDDEN_FROM_STRANGERS) == []
-    assert source(structure, "book")["count_source"] == "search"
+    said = source(structure, "book")
+    assert (said["count_source"], said["exact"]) == ("search", False)
+    assert source(structure, "post")["exact"] is True
     assert any("hide items from REST" in warning for warning in structure.warnings)
     asked = [request["uri"] for request in latest.requests[before:]]
     assert len([uri for uri in asked if "/wp/v2/libros" in uri]) == 2

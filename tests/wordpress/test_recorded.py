@@ -26,6 +26,7 @@ header_register_callback( static function () { header_remove( 'X-WP-Total' ); he
 VARIANTS = [
     ("7.1-stranger", {}),
     ("7.1-administrator", {"login": "administrator"}),
+    ("7.1-wrong-password", {"login": "administrator", "password": "wrong wrong wrong"}),
     ("7.1-without-totals", {"rules": WITHOUT_TOTALS}),
     ("6.1-stranger", {}),
     ("6.1-administrator", {"login": "administrator"}),
@@ -74,7 +75,7 @@ async def test_what_was_recorded_is_what_wordpress_answers(
 ) -> None:
     release, login = name.split("-", 1)[0], variant.get("login")
     site = module_wordpress_site.common(f"recorded-{name}", release=release, rules=variant.get("rules", ""))
-    password = site.application_password(login) if login else None
+    password = variant.get("password") or (site.application_password(login) if login else None)
     recorder = Recorder(site, password)
     exchange = Transport._exchange  # noqa: SLF001 - the one place where every answer comes by
 

@@ -6,7 +6,8 @@
  * the tests only: what the agent must not count, and what anonymous REST does not show.
  */
 
-$decode = static fn( string $text ): string => html_entity_decode( $text, ENT_QUOTES | ENT_HTML5, 'UTF-8' );
+// A plugin may put anything in the place of a label; what is no text is none.
+$decode = static fn( $text ): string => is_scalar( $text ) ? html_entity_decode( (string) $text, ENT_QUOTES | ENT_HTML5, 'UTF-8' ) : '';
 
 $post_types = array();
 foreach ( get_post_types( array( 'public' => true ), 'objects' ) as $slug => $type ) {

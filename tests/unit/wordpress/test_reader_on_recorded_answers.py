@@ -70,8 +70,8 @@ async def test_totals_that_lost_their_header_come_in_the_envelope(respx_mock: re
     assert sources["nocontroller"] is CountSource.SEARCH
 
 
-async def test_a_login_that_the_server_ignores_is_not_taken_for_one(respx_mock: respx.Router) -> None:
-    replay("7.1-stranger", respx_mock)
+async def test_a_wrong_login_that_rest_answers_as_a_stranger_is_not_taken_for_one(respx_mock: respx.Router) -> None:
+    replay("7.1-wrong-password", respx_mock)
 
     answers = await read(username="administrator", application_password="wrong wrong wrong")
 

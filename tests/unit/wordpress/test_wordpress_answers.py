@@ -36,6 +36,15 @@ def test_two_totals_in_one_answer_are_none() -> None:
     assert read_total(headers) is None
 
 
+@pytest.mark.parametrize(
+    ("pages", "total"),
+    [("12", 12), ("2", 12), ("", 12), ("x", 12), (None, 12), ("13", None), ("0", None)],
+)
+def test_a_total_is_not_believed_beside_more_pages_than_items_or_none(pages: str | None, total: int | None) -> None:
+    assert read_total({"X-WP-Total": "12", "X-WP-TotalPages": pages}) == total
+    assert read_total({"x-wp-total": "0", "x-wp-totalpages": "0"}) == 0
+
+
 @pytest.mark.parametrize("value", [[], {}])
 def test_an_empty_listing_is_empty_in_both_of_phps_spellings(value: Any) -> None:
     assert read_listing(Family.POST_TYPE, value, where="x") == ({}, [])
@@ -55,6 +64,22 @@ def test_one_bad_entry_among_many_is_left_out_and_named() -> None:
     assert len(read) == 20
     assert len(warnings) == 1
     assert "bad" in warnings[0]
+
+
+def test_a_name_that_fits_no_document_spoils_no_other() -> None:
+    value = {slug: {"name": slug, "rest_base": slug} for slug in ("genre", "my tax", "a/b")}
+
+    read, warnings = read_listing(Family.TAXONOMY, value, where="x")
+
+    assert set(read) == {"genre"}
+    assert sorted(text.split("'")[1] for text in warnings) == ["a/b", "my tax"]
+
+
+def test_an_entry_without_its_base_has_no_route_since_its_slug_may_be_anothers() -> None:
+    kind = content_type(Family.POST_TYPE, "book", {"name": "Books", "rest_namespace": "wp/v2"})
+
+    assert kind is not None
+    assert kind.rest_base is None
 
 
 VALUES: Any = st.recursive(
