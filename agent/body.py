@@ -25,7 +25,8 @@ async def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
         raise BodyRefused(f"the answer is larger than {limit_bytes:,} bytes", "too_large")
     decoder = _decoder(response.headers.get("content-encoding", ""))
     body, packed = bytearray(), 0
-    async for piece in response.aiter_raw(_PIECE_BYTES):
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for piece in response.stream:  # past httpx's own layers, which decode and count
         packed += len(piece)
         for part in _gunzip(decoder, piece) if decoder else (piece,):
             body += part

@@ -14,9 +14,11 @@ from agent.errors import (
     AnswerNotUnderstood,
     BackendUnreachable,
     ContractBroken,
+    NotificationFailed,
     SiteMoved,
     SiteUnreachable,
 )
+from agent.net.addresses import AddressRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Faults:
     """Which class of our tree a failed exchange with this peer becomes."""
 
     peer: str
-    """`site` or `backend`: how logs and metrics call it."""
+    """`site`, `backend` or `receiver`: how logs and metrics call it."""
     unreachable: type[AgentError]
     not_understood: type[AgentError]
     moved: type[AgentError]
@@ -34,6 +36,12 @@ class Faults:
         if isinstance(error, AgentError):
             return error
         where = self.where(url)
+        if isinstance(error, AddressRefused):
+            return self.moved(
+                f"{error}, and is not connected to",
+                reason="ip_blocked",
+                hint="Check what the name resolves to, and who answers for its DNS.",
+            )
         if isinstance(error, BodyRefused):
             return self.not_understood(
                 f"{where}: {error}", reason=error.reason, hint="Check what answers at this address."
@@ -46,11 +54,15 @@ class Faults:
         if isinstance(error, httpx.ConnectError | httpx.ReadError | httpx.WriteError | httpx.CloseError):
             reason, what, hint = _network_failure(error)
             return self.unreachable(f"{where}: {what}", reason=reason, hint=hint)
+        if isinstance(error, httpx.RemoteProtocolError) and self.peer != "site":
+            # Of what we sent, an answer that was garbled on its way says no more than one that was lost.
+            return self.unreachable(f"{where}: the answer breaks the HTTP protocol", reason="reset", hint=_SLOW_HINT)
         if isinstance(error, _PROTOCOL_ERRORS):
             return self.not_understood(
                 f"{where}: the answer breaks the HTTP protocol",
                 reason="protocol",
                 hint="Check the address and what answers there (a web server, a proxy, another service).",
+                exit_code=76,
             )
         return None
 
@@ -96,6 +108,7 @@ class Faults:
 
 SITE = Faults("site", SiteUnreachable, AnswerNotUnderstood, SiteMoved)
 BACKEND = Faults("backend", BackendUnreachable, ContractBroken, ContractBroken)
+RECEIVER = Faults("receiver", NotificationFailed, NotificationFailed, NotificationFailed)
 
 _SLOW_HINT = "Check that the server is up and not overloaded; it is tried again by itself."
 
@@ -105,7 +118,6 @@ _TABLE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str, str
      "Check the address, the port and any firewall between here and there."),
     (httpx.TimeoutException, "read_timeout", "no answer within the time limit", _SLOW_HINT),
     (httpx.ProxyError, "proxy", "the proxy refused", "Check the proxy's address."),
-    (httpx.RemoteProtocolError, "reset", "the connection was closed before the answer was whole", _SLOW_HINT),
 )
 
 # Everything else that httpx raises, inside HTTPError and (measured) outside of it.
@@ -128,19 +140,7 @@ def _network_failure(error: Exception) -> tuple[str, str, str]:
                 return "refused", "the connection was refused", "Check the port, and that the server is running."
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return "unroutable", "there is no route to the host", "Check the network of this machine."
-    # anyio keeps the reason of a refused connection only in the text.
-    text = str(error).lower()
-    if "name or service not known" in text or "name resolution" in text or "nodename" in text:
-        return _network_failure_of(socket.gaierror())
-    if "all connection attempts failed" in text:
-        return _network_failure_of(ConnectionRefusedError())
     return "reset", "the connection broke", _SLOW_HINT
-
-
-def _network_failure_of(cause: Exception) -> tuple[str, str, str]:
-    error = Exception()
-    error.__cause__ = cause
-    return _network_failure(error)
 
 
 def _tls_failure(error: ssl.SSLCertVerificationError) -> tuple[str, str, str]:

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
 from typing import Any
 
@@ -19,10 +18,13 @@ import stamina
 from agent import __version__
 from agent.body import read_body
 from agent.clock import SYSTEM, Clock
-from agent.detour import Detour, DetourTransport
+from agent.detour import Detour
 from agent.errors import AgentError
 from agent.exchange import Exchange, Observer
 from agent.faults import Faults
+from agent.net.connections import Connections
+from agent.net.network import Network
+from agent.net.resolver import Resolver
 from agent.redirects import next_hop
 from agent.retry import REQUEST, RetryPolicy, parse_retry_after
 from agent.strictjson import parse_json
@@ -31,6 +33,14 @@ USER_AGENT = f"wp-structure-agent/{__version__} (+https://github.com/wp-structur
 
 # What a server says of a moment, not of the request.
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "Connection": "keep-alive",
+    "Cache-Control": "no-cache",
+}
 
 # After these the peer may still be at work on the request: asking again at once would double its load.
 _STILL_RUNNING = ("read_timeout", "deadline")
@@ -43,7 +53,7 @@ class Limits:
     connect_seconds: float = 5.0
     read_seconds: float = 20.0
     deadline_seconds: float = 30.0
-    """For the whole exchange; httpx's own timeouts start again with every byte."""
+    """For the whole exchange; the one above starts again with every byte."""
     body_bytes: int = 4 * 1024 * 1024
     """After decompression."""
     redirects: int = 3
@@ -77,14 +87,20 @@ class Transport:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        peer: httpx.AsyncBaseTransport,
         *,
         faults: Faults,
         limits: Limits,
         clock: Clock,
         observers: tuple[Observer, ...],
+        detour: Detour | None,
+        headers: Mapping[str, str],
+        auth: httpx.Auth | None,
     ) -> None:
-        self._client = client
+        self._peer = peer
+        self._detour = detour
+        self._headers = httpx.Headers({**_HEADERS, **headers})
+        self._auth = auth
         self._clock = clock
         self._faults = faults
         self._limits = limits
@@ -111,15 +127,27 @@ class Transport:
         Raises the caller's family of `faults` only.
         """
         request = self._build(method, url, headers=headers, content=content)
+        failures: list[Exception] = []
+        try:
+            return await self._attempt(request, auth)
+        except (_TryAgain, AgentError) as first:
+            failures.append(first)
+        # Nearly every request ends above, and the loop is dear: it hears of the first attempt where there may be a second.
         try:
             async for attempt in stamina.retry_context(on=self._waits(retry), attempts=retry.attempts, timeout=None):
                 with attempt:
-                    answer = await self._follow(request, auth)
-                    if answer.status in PASSING_STATUSES:
-                        self._go_easy(answer.status)
-                        raise _TryAgain(answer)
+                    if failures:
+                        raise failures.pop()
+                    return await self._attempt(request, auth)
         except _TryAgain as last:
             return last.answer
+        raise AssertionError("a loop of attempts ends in one of them")
+
+    async def _attempt(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
+        answer = await self._follow(request, auth)
+        if answer.status in PASSING_STATUSES:
+            self._go_easy(answer.status)
+            raise _TryAgain(answer)
         return answer
 
     def _go_easy(self, status: int) -> None:
@@ -159,10 +187,21 @@ class Transport:
     def _build(
         self, method: str, url: str, *, headers: Mapping[str, str] | None, content: bytes | None = None
     ) -> httpx.Request:
+        sent = self._headers.copy()
+        sent.update(headers)
         try:
-            return self._client.build_request(method, url, headers=headers, content=content)
+            request = httpx.Request(method, url, headers=sent, content=content)
         except (httpx.InvalidURL, ValueError):
             raise self._faults.bad_address() from None
+        if request.url.scheme not in ("http", "https") or not request.url.host:
+            raise self._faults.bad_address()
+        return request
+
+    def _as_sent(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Request:
+        """Signed, and on its way around. No login of ours looks at an answer, so its flow ends with the request."""
+        if auth := auth or self._auth:
+            request = next(auth.sync_auth_flow(request))
+        return self._detour.around(request) if self._detour else request
 
     async def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
         """One request, one answer, one deadline, told to the observers."""
@@ -173,9 +212,7 @@ class Transport:
         self.requests += 1
         try:
             async with self._places, asyncio.timeout(self._limits.deadline_seconds):
-                response = await self._client.send(
-                    request, auth=auth or httpx.USE_CLIENT_DEFAULT, stream=True, follow_redirects=False
-                )
+                response = await self._peer.handle_async_request(self._as_sent(request, auth))
                 status = response.status_code
                 try:
                     body = await read_body(response, self._limits.body_bytes)
@@ -206,34 +243,26 @@ async def open_transport(
     detour: Detour | None = None,
     headers: Mapping[str, str] | None = None,
     auth: httpx.Auth | None = None,
+    resolver: Resolver | None = None,
 ) -> AsyncIterator[Transport]:
     """Connections to one peer, closed at the end of the block.
 
-    auth   of every request that brings none of its own
+    auth       of every request that brings none of its own
+    resolver   shared by all, so that a name is asked for once; one of its own otherwise
     """
     limits = limits or Limits()
-    places = httpx.Limits(max_connections=limits.connections)
-    client = httpx.AsyncClient(
-        verify=ssl_context,
-        # No proxy, no .netrc, no certificate path from the environment: only what the settings say.
-        trust_env=False,
-        # A jar whose policy takes no cookie: a stray one gets 403 from WordPress, or another language.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
-        auth=auth,
-        timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=None),
-        limits=places,
-        transport=DetourTransport(detour, verify=ssl_context, limits=places) if detour else None,
-        headers={
-            "User-Agent": USER_AGENT,
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "Cache-Control": "no-cache",
-            **(headers or {}),
-        },
-    )
-    async with client:
-        yield Transport(client, faults=faults, limits=limits, clock=clock, observers=observers)
+    network = Network(resolver or Resolver(), ssl_context, connect_seconds=limits.connect_seconds)
+    async with Connections(network, most=limits.connections, read_seconds=limits.read_seconds) as peer:
+        yield Transport(
+            peer,
+            faults=faults,
+            limits=limits,
+            clock=clock,
+            observers=observers,
+            detour=detour,
+            headers=headers or {},
+            auth=auth,
+        )
 
 
 class _TryAgain(Exception):

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench_fleet import measure_fleet
 from bench_floor import as_early_as_can_be, record
 from bench_readers import (
     Found,
@@ -87,9 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"how often each reads ({ROUNDS})")
     parser.add_argument("--profile", action="store_true", help="where the reader's CPU goes, function by function")
+    parser.add_argument("--fleet", action="store_true", help="what a request costs with many sites; needs no WordPress")
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # the servers end with the with-block
+    if options.fleet:
+        measure_fleet(rounds=options.rounds)
+        return 0
     print("Installing WordPress on nginx, PHP-FPM and MariaDB …", file=sys.stderr)
     with served(posts=POSTS) as stack:
         asyncio.run(_compare(stack, rounds=options.rounds, with_profile=options.profile))

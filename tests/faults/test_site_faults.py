@@ -10,7 +10,7 @@ from fake_wordpress import COUNTS, PASSWORD
 from fakes import Asked, Said, answer, dripping, silence, then_close
 from wire_site import PLACES, at, counts, read, structure_of, wire_site
 
-from agent.errors import SiteError, SiteMoved, SiteThrottled, SiteUnreachable
+from agent.errors import RestClosed, SiteError, SiteMoved, SiteThrottled, SiteUnreachable
 from agent.structure.payload import to_bytes, to_document
 from agent.wordpress.reader import DEADLINE_SECONDS
 from agent.wordpress.xmlrpc import Login
@@ -54,12 +54,22 @@ PASSING: dict[str, tuple[Said, str]] = {
     "a drip": (dripping(answer(200, "{}" * 100), seconds=1), "deadline"),
     "a reset": (abort, "reset"),
     "a short body": (then_close(answer(200, "whole")[:-2]), "reset"),
-    "a megabyte of headers": (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n", "reset"),
-    "no HTTP at all": (then_close(b"SSH-2.0-OpenSSH\r\n"), "reset"),
 }
 """What may pass by itself, and the reason that a reading gives for it."""
 
+WHOLE_SITE = ("maintenance", "rate_limited")
+"""What ends a reading wherever it is said."""
+
+H2_ONLY = b"\0\0\x12\4\0\0\0\0\0" + b"\0\3\0\0\0\x64\0\4\0\1\0\0\0\5\0\0\x40\0" + b"\0\0\x08\7" + b"\0" * 13
+"""What a server sends that speaks HTTP/2 alone: its settings, and good-bye."""
+
 LASTING: dict[str, tuple[Said, str]] = {
+    "a megabyte of headers": (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n", "protocol"),
+    "no HTTP at all": (then_close(b"SSH-2.0-OpenSSH\r\n"), "protocol"),
+    "HTTP/2 and nothing else": (then_close(H2_ONLY), "protocol"),
+    "two lengths": (answer(200, "{}", Transfer_Encoding="chunked"), "protocol"),
+    "interim answers without end": (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9 + answer(200, "{}"), "protocol"),
+    "another protocol": (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "protocol"),
     "a login page": (answer(200, PAGE), "no_rest"),
     "a challenge of SiteGround": (answer(202, PAGE, SG_Captcha="challenge"), "challenge"),
     "a challenge of Cloudflare": (answer(403, PAGE, cf_mitigated="challenge"), "challenge"),
@@ -72,13 +82,13 @@ LASTING: dict[str, tuple[Said, str]] = {
     "a bomb": (BOMB, "too_large"),
     "a length of terabytes": (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999999\r\n\r\n", "too_large"),
     "Brotli": (answer(200, "x", Content_Encoding="br"), "decode_bomb"),
-    "Latin-1": (answer(200, '{"name":"é"}'.encode("latin-1")), "no_rest"),
-    "half of a JSON": (answer(200, '{"name":'), "no_rest"),
-    "no number": (answer(200, '{"a":NaN}'), "no_rest"),
-    "a key twice": (answer(200, '{"a":1,"a":2}'), "no_rest"),
-    "brackets without end": (answer(200, "[" * 200_000), "no_rest"),
-    "a number of 5,000 digits": (answer(200, '{"a":' + "9" * 5_000 + "}"), "no_rest"),
-    "millions of values": (answer(200, "[" + "{}," * 1_300_000 + "{}]"), "no_rest"),
+    "Latin-1": (answer(200, '{"name":"é"}'.encode("latin-1")), "bad_encoding"),
+    "half of a JSON": (answer(200, '{"name":'), "bad_json"),
+    "no number": (answer(200, '{"a":NaN}'), "bad_json"),
+    "a key twice": (answer(200, '{"a":1,"a":2}'), "bad_json"),
+    "brackets without end": (answer(200, "[" * 200_000), "json_depth"),
+    "a number of 5,000 digits": (answer(200, '{"a":' + "9" * 5_000 + "}"), "bad_json"),
+    "millions of values": (answer(200, "[" + "{}," * 1_300_000 + "{}]"), "too_many"),
     "an empty list": (answer(200, "[]"), "no_rest"),
     "null": (answer(200, "null"), "no_rest"),
     "a part of a body": (answer(206, "{}"), "no_rest"),
@@ -88,7 +98,7 @@ LASTING: dict[str, tuple[Said, str]] = {
     "a redirect to a file": (answer(302, Location="file:///etc/passwd"), "bad_redirect"),
 }
 
-EXIT_CODES = {"forbidden": 77, "redirect_foreign": 78} | dict.fromkeys(
+EXIT_CODES = {"forbidden": 77, "redirect_foreign": 78, "protocol": 76} | dict.fromkeys(
     ("5xx", "maintenance", "rate_limited", "read_timeout", "deadline", "reset"), 69
 )  # else 65
 
@@ -135,6 +145,39 @@ async def test_whatever_becomes_of_xmlrpc_the_rest_is_read(fault: str) -> None:
 
         assert counts(answers) == ALL
         assert answers.login.state == "failed"
+
+
+async def test_beside_a_closed_rest_xmlrpc_that_does_not_say_whose_it_is_is_not_believed() -> None:
+    def closed(asked: Asked) -> Said | None:
+        return answer(401, {"code": "rest_not_logged_in"}) if "wp-json" in asked.target or "rest_route" in asked.target else None
+
+    async with wire_site(closed) as site:
+        with pytest.raises(RestClosed):
+            await read(site, login=LOGIN)
+
+        assert site.count("xmlrpc")
+
+
+@pytest.mark.parametrize("fault", [name for name, (_, reason) in PASSING.items() if reason not in WHOLE_SITE])
+async def test_a_login_that_xmlrpc_proved_does_not_need_the_users_route(fault: str) -> None:
+    said, _ = PASSING[fault]
+    async with wire_site(at("login", said)) as site:
+        answers = await read(site, login=LOGIN)
+
+        assert answers.login.state == "proved_by_xmlrpc"
+        assert counts(answers) == ALL
+        assert any("does not take the login" in warning for warning in answers.warnings)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_a_login_that_cannot_be_proved_at_the_moment_is_neither_refused_nor_done_without(fault: str) -> None:
+    said, _ = PASSING[fault]
+    async with wire_site() as site:
+        site.instead = lambda asked: said if PLACES["login"](asked) else answer(403) if PLACES["xmlrpc"](asked) else None
+        with pytest.raises(SiteError) as failed:
+            await read(site, login=LOGIN)
+
+        assert failed.value.transient
 
 
 async def test_one_broken_moment_is_asked_again_and_does_not_show() -> None:

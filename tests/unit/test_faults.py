@@ -4,13 +4,15 @@ import errno
 import socket
 import ssl
 from inspect import isclass
+from ipaddress import ip_address
 
 import httpx
 import pytest
 
 from agent.body import BodyRefused
-from agent.errors import AnswerNotUnderstood, BackendUnreachable, ContractBroken, SiteError, SiteUnreachable
+from agent.errors import AnswerNotUnderstood, BackendUnreachable, ContractBroken, SiteError, SiteMoved, SiteUnreachable
 from agent.faults import BACKEND, SITE, authority, spoken
+from agent.net.addresses import AddressRefused
 
 URL = httpx.URL("https://user:pw@shop.example/wp-json/?key=s3cret")
 
@@ -73,12 +75,8 @@ def verification(code: int) -> ssl.SSLCertVerificationError:
         (connect_error(verification(10)), "tls_expired"),
         (connect_error(verification(62)), "tls_name"),
         (connect_error(verification(18)), "tls_untrusted"),
-        (httpx.ConnectError("All connection attempts failed"), "refused"),
-        (httpx.ConnectError("[Errno -2] Name or service not known"), "dns"),
-        (httpx.ConnectError("[Errno -3] Temporary failure in name resolution"), "dns"),
         (httpx.ReadError("x"), "reset"),
         (httpx.WriteError("x"), "reset"),
-        (httpx.RemoteProtocolError("Server disconnected"), "reset"),
         (httpx.ConnectTimeout("x"), "connect_timeout"),
         (httpx.ReadTimeout("x"), "read_timeout"),
         (httpx.PoolTimeout("x"), "read_timeout"),
@@ -97,8 +95,28 @@ def test_a_lost_connection_says_why_and_may_pass(error: Exception, reason: str) 
 
 @pytest.mark.parametrize("error", [httpx.InvalidURL("x"), httpx.CookieConflict("x"), httpx.LocalProtocolError("x")])
 def test_what_breaks_the_protocol_stays_broken(error: Exception) -> None:
-    assert type(SITE.translate(error, URL)) is AnswerNotUnderstood
-    assert type(BACKEND.translate(error, URL)) is ContractBroken
+    for faults, kind in ((SITE, AnswerNotUnderstood), (BACKEND, ContractBroken)):
+        ours = faults.translate(error, URL)
+
+        assert type(ours) is kind
+        assert (ours.reason, ours.exit_code, ours.transient) == ("protocol", 76, False)
+
+
+def test_a_garbled_answer_is_the_sites_own_fault_but_of_a_backend_as_good_as_lost() -> None:
+    error = httpx.RemoteProtocolError("illegal status line")
+
+    of_site, of_backend = SITE.translate(error, URL), BACKEND.translate(error, URL)
+    assert of_site and of_backend
+    assert (type(of_site), of_site.reason, of_site.exit_code) == (AnswerNotUnderstood, "protocol", 76)
+    assert (type(of_backend), of_backend.reason, of_backend.transient) == (BackendUnreachable, "reset", True)
+
+
+def test_an_address_that_nobody_lives_at_names_the_name_the_address_and_its_kind() -> None:
+    ours = SITE.translate(AddressRefused("shop.example", ip_address("169.254.169.254"), "a link-local address"), URL)
+
+    assert type(ours) is SiteMoved
+    assert (ours.reason, ours.exit_code) == ("ip_blocked", 78)
+    assert str(ours) == "shop.example leads to 169.254.169.254, a link-local address, and is not connected to"
 
 
 def test_a_refused_body_keeps_its_reason() -> None:
