@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,17 +29,40 @@ class Embedded:
     """E-mail and password of the pages, once: when they are not open and nobody could sign in yet."""
 
 
-def prepare(directory: Path, *, sites: Mapping[str, str], listen: str, open_pages: bool = True) -> Embedded:
+def prepare(
+    directory: Path,
+    *,
+    sites: Mapping[str, str],
+    listen: str,
+    open_pages: bool = True,
+    on_sync_asked: Callable[[int], None] | None = None,
+) -> Embedded:
     """Make a hub in this folder know these sites (name → URL).
 
     Safe to repeat: what exists is used again, a changed URL is taken over, a site that is no
     longer given stays with its history. Open pages are honoured on loopback only.
+
+    on_sync_asked   is called with an integration's id when somebody asks for a sync; from a thread of the hub
+
     Raises HubOptionError for an unsafe option, RuntimeError for a second folder in one process.
     """
     options = HubOptions.from_environment(os.environ, directory=directory, listen=listen, open_pages=open_pages)
     configure(options)
     application = build_application()
+    if on_sync_asked is not None:
+        _tell(on_sync_asked)
     return in_own_thread(lambda: _register(application, options, sites))
+
+
+def _tell(on_sync_asked: Callable[[int], None]) -> None:
+    from agent.hub.integrations.syncing import sync_asked
+
+    def receive(sender: object, integration_id: int, **_: object) -> None:
+        on_sync_asked(integration_id)
+
+    # The name replaces the listener of an earlier start in this process.
+    sync_asked.disconnect(dispatch_uid="embedded")
+    sync_asked.connect(receive, weak=False, dispatch_uid="embedded")
 
 
 def _register(application: Application, options: HubOptions, sites: Mapping[str, str]) -> Embedded:

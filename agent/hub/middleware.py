@@ -6,12 +6,16 @@ body too large, a bug in a middleware) before or after its middleware has run.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from time import perf_counter
 from typing import Any, Final, cast
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
 from agent.backend.contract import BODY_LIMIT_BYTES
+from agent.hub.metrics import observe_request
 from agent.hub.problems import MEDIA_TYPE, problem
-from agent.hub.static_files import static_files
+from agent.hub.static_files import admin_file, static_files
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,9 +29,10 @@ DRAIN_LIMIT_BYTES: Final = 4 * BODY_LIMIT_BYTES
 """Read and dropped after the limit: a client that is cut off while sending never sees its 413."""
 BODY_DEADLINE_SECONDS: Final = 30.0
 FOREVER: Final = b"public, max-age=31536000, immutable"
+A_DAY: Final = b"public, max-age=86400"
 POLICY: Final = (
-    b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    b"base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 )
 SECURITY_HEADERS: Final = (
     (b"content-security-policy", POLICY),
@@ -48,10 +53,12 @@ class BodyRefused(Exception):
 
 def build_application() -> Application:
     """The whole hub as one ASGI callable. Django must be configured."""
+    from django.conf import settings
     from django.core.asgi import get_asgi_application
 
     django = cast(Application, get_asgi_application())
-    return WithSecurityHeaders(WithLiveness(WithStaticFiles(WithBodyLimit(django))))
+    inner = BehindProxies(django, trusted=settings.WPSA_HUB_TRUSTED_PROXIES, https=settings.WPSA_HUB_HTTPS)
+    return WithSecurityHeaders(WithLiveness(WithStaticFiles(WithMeasure(WithBodyLimit(inner)))))
 
 
 class WithSecurityHeaders:
@@ -71,13 +78,13 @@ class WithSecurityHeaders:
 
 
 class WithLiveness:
-    """GET /healthz/ is answered for any Host: a probe addresses the container, not the site."""
+    """GET /healthz is answered for any Host: a probe addresses the container, not the site."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["path"] == "/healthz/" and scope["method"] in ("GET", "HEAD"):
+        if scope["path"] in ("/healthz", "/healthz/") and scope["method"] in ("GET", "HEAD"):
             await _answer(scope, send, 200, b"text/plain; charset=utf-8", b"ok")
         else:
             await self.inner(scope, receive, send)
@@ -89,12 +96,53 @@ class WithStaticFiles:
         self.by_path = {file.path: file for file in static_files().values()}
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        file = self.by_path.get(scope["path"])
+        file = self.by_path.get(scope["path"]) or admin_file(scope["path"])
         if file is None or scope["method"] not in ("GET", "HEAD"):
             await self.inner(scope, receive, send)
             return
-        more = [(b"cache-control", FOREVER)]
+        more = [(b"cache-control", FOREVER if scope["path"] in self.by_path else A_DAY)]
         await _answer(scope, send, 200, file.media_type.encode(), file.body, more)
+
+
+class WithMeasure:
+    """Tells the metrics how long each answer took, by door and class of status."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        began, status = perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.inner(scope, receive, noting)
+        finally:
+            observe_request(scope["path"], status, perf_counter() - began)
+
+
+class BehindProxies:
+    """Who asks, and over what: as the connection says, or as a proxy in front says if it is one of ours.
+
+    Where the hub is said to be served over TLS every request came over it: Django compares a form's Origin
+    with the scheme, and says HSTS only there.
+    """
+
+    def __init__(self, inner: Application, *, trusted: Sequence[str], https: bool) -> None:
+        self.inner, self.https = inner, https
+        # The types of ASGI are written down twice, and differ in name alone.
+        proxied: Any = ProxyHeadersMiddleware(cast(Any, self._inner), trusted_hosts=list(trusted))
+        self.outer: Application = proxied if trusted else self._inner
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await self.outer(scope, receive, send)
+
+    async def _inner(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await self.inner({**scope, "scheme": "https"} if self.https else scope, receive, send)
 
 
 class WithBodyLimit:

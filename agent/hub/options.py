@@ -17,11 +17,13 @@ KNOWN: Final = frozenset(
     for name in (
         "DIR",
         "DATABASE_URL",
+        "DATABASE_URL_FILE",
         "LISTEN",
         "ALLOWED_HOSTS",
         "PUBLIC_URL",
         "OPEN",
         "HTTPS",
+        "TRUSTED_PROXIES",
         "LIST_SHAPE",
         "SECRET_KEY",
         "SECRET_KEY_FILE",
@@ -37,13 +39,17 @@ SECRET_MIN_CHARACTERS: Final = 32
 class HubOptionError(ValueError):
     """An option is missing or unsafe. Names the option and the accepted form, never a secret's value."""
 
+    def __init__(self, message: str, *, hint: str = "Correct the hub's option.") -> None:
+        super().__init__(message)
+        self.hint = hint
+
 
 @dataclass(frozen=True, slots=True)
 class HubOptions:
     """What one hub process is told. Equal options describe the same hub."""
 
     directory: Path
-    """The database, the generated keys and nothing else; 0700."""
+    """The SQLite database, the generated keys and nothing else; 0700."""
     listen: str
     """`host:port`. Decides whether open pages are allowed."""
     allowed_hosts: tuple[str, ...]
@@ -56,6 +62,10 @@ class HubOptions:
     """Served over TLS: Secure cookies with `__Host-` names, and HSTS."""
     list_shape: ListShape
     """How integrations are listed; all three are in the wild."""
+    trusted_proxies: tuple[str, ...]
+    """Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed; no others' are."""
+    database_url: str = field(repr=False)
+    """postgresql://…; empty: SQLite in the directory. It may hold a password."""
     secret_key: str = field(repr=False)
     token_key: str = field(repr=False)
     """Signs access and refresh tokens; its own key, so that one can be changed without the other."""
@@ -88,6 +98,8 @@ class HubOptions:
             open_pages=open_pages and is_loopback(host),
             https=_flag(environment, "HTTPS"),
             list_shape=_list_shape(environment),
+            trusted_proxies=_trusted_proxies(environment),
+            database_url=_database_url(environment),
             secret_key=_secret(environment, "SECRET_KEY", folder / "secret-key"),
             token_key=_secret(environment, "TOKEN_KEY", folder / "token-key"),
         )
@@ -114,8 +126,6 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in KNOWN)
     if unknown:
         raise HubOptionError(f"unknown option: {', '.join(unknown)}; known are {', '.join(sorted(KNOWN))}")
-    if environment.get(PREFIX + "DATABASE_URL"):
-        raise HubOptionError(f"{PREFIX}DATABASE_URL is not supported yet; the hub keeps SQLite in {PREFIX}DIR")
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:
@@ -156,17 +166,40 @@ def _list_shape(environment: Mapping[str, str]) -> ListShape:
     return cast(ListShape, value)
 
 
-def _secret(environment: Mapping[str, str], name: str, generated: Path) -> str:
-    value, file = environment.get(PREFIX + name), environment.get(f"{PREFIX}{name}_FILE")
-    if value and file:
-        raise HubOptionError(f"{PREFIX}{name} and {PREFIX}{name}_FILE are both given; keep one")
-    if file:
+def _trusted_proxies(environment: Mapping[str, str]) -> tuple[str, ...]:
+    given = [one.strip() for one in environment.get(PREFIX + "TRUSTED_PROXIES", "").split(",") if one.strip()]
+    for one in given:
         try:
-            value = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeError):
-            raise HubOptionError(f"the file named by {PREFIX}{name}_FILE cannot be read") from None
-    elif not value:
-        value = read_or_create_secret(generated)
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise HubOptionError(
+                f"{PREFIX}TRUSTED_PROXIES must list addresses or networks, such as 10.0.0.7,192.168.1.0/24"
+            ) from None
+    return tuple(given)
+
+
+def _database_url(environment: Mapping[str, str]) -> str:
+    url = _given(environment, "DATABASE_URL")
+    if url and not re.match(r"postgres(ql)?://", url):
+        raise HubOptionError(f"{PREFIX}DATABASE_URL must begin with postgresql://; without it the hub keeps SQLite")
+    return url
+
+
+def _secret(environment: Mapping[str, str], name: str, generated: Path) -> str:
+    value = _given(environment, name) or read_or_create_secret(generated)
     if len(value) < SECRET_MIN_CHARACTERS:
         raise HubOptionError(f"{PREFIX}{name} must have at least {SECRET_MIN_CHARACTERS} characters")
     return value
+
+
+def _given(environment: Mapping[str, str], name: str) -> str:
+    """The option or what its file holds; empty when neither is given."""
+    value, file = environment.get(PREFIX + name, ""), environment.get(f"{PREFIX}{name}_FILE")
+    if value and file:
+        raise HubOptionError(f"{PREFIX}{name} and {PREFIX}{name}_FILE are both given; keep one")
+    if not file:
+        return value
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError):
+        raise HubOptionError(f"the file named by {PREFIX}{name}_FILE cannot be read") from None

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from agent.backend.contract import BODY_LIMIT_BYTES
-from agent.hub.options import HubOptions
+from agent.hub.idle import SIGNED_IN_AT_MOST
+from agent.hub.options import HubOptionError, HubOptions
 
 # synchronous=FULL: with NORMAL a power cut takes back pushes that were answered 200.
 # trusted_schema stays on: SQLite before 3.41 calls the JSON_VALID in Django's own checks unsafe.
@@ -21,8 +22,10 @@ def django_settings(options: HubOptions) -> dict[str, Any]:
         "DATABASES": databases(options),
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "INSTALLED_APPS": [
+            "django.contrib.admin.apps.SimpleAdminConfig",
             "django.contrib.auth",
             "django.contrib.contenttypes",
+            "django.contrib.messages",
             "django.contrib.sessions",
             "rest_framework",
             "rest_framework_simplejwt.token_blacklist",
@@ -34,6 +37,8 @@ def django_settings(options: HubOptions) -> dict[str, Any]:
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "agent.hub.idle.SignOutWhenIdle",
+            "django.contrib.messages.middleware.MessageMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
         ],
         "TEMPLATES": [
@@ -44,6 +49,7 @@ def django_settings(options: HubOptions) -> dict[str, Any]:
                     "context_processors": [
                         "django.template.context_processors.request",
                         "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
                         "agent.hub.static_files.addresses",
                     ]
                 },
@@ -52,6 +58,8 @@ def django_settings(options: HubOptions) -> dict[str, Any]:
         "USE_TZ": True,
         "TIME_ZONE": "UTC",
         "USE_I18N": False,
+        # Served by agent.hub.middleware, for the pages of Django's admin; ours are named by their content.
+        "STATIC_URL": "/static/",
         # A redirect would turn a push into a GET: a path without its slash is unknown instead.
         "APPEND_SLASH": False,
         "DATA_UPLOAD_MAX_MEMORY_SIZE": BODY_LIMIT_BYTES,
@@ -60,13 +68,19 @@ def django_settings(options: HubOptions) -> dict[str, Any]:
         **_sign_in(options),
         **_cookies_and_transport(options),
         **_api(options),
+        "WPSA_HUB_DIR": options.directory,
         "WPSA_HUB_OPEN_PAGES": options.open_pages,
         "WPSA_HUB_LIST_SHAPE": options.list_shape,
         "WPSA_HUB_PUBLIC_URL": options.public_url,
+        "WPSA_HUB_TRUSTED_PROXIES": options.trusted_proxies,
+        "WPSA_HUB_HTTPS": options.https,
     }
 
 
 def databases(options: HubOptions) -> dict[str, Any]:
+    """Django's DATABASES; raises HubOptionError for an address of PostgreSQL that cannot be read."""
+    if options.database_url:
+        return {"default": postgresql(options.database_url)}
     return {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
@@ -78,6 +92,32 @@ def databases(options: HubOptions) -> dict[str, Any]:
                 "init_command": SQLITE_PRAGMAS,
             },
         }
+    }
+
+
+def postgresql(url: str) -> dict[str, Any]:
+    """Whatever libpq understands: postgresql://user:password@host:port/name?sslmode=verify-full"""
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise HubOptionError("PostgreSQL needs psycopg: pip install 'wp-structure-agent[hub]'") from None
+    try:
+        given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except ProgrammingError:
+        raise HubOptionError("WPSA_HUB_DATABASE_URL must look like postgresql://user:password@host:5432/hub") from None
+    if not given.get("dbname"):
+        raise HubOptionError("WPSA_HUB_DATABASE_URL must name a database: postgresql://user:password@host:5432/hub")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": given.pop("dbname"),
+        "USER": given.pop("user", ""),
+        "PASSWORD": given.pop("password", ""),
+        "HOST": given.pop("host", ""),
+        "PORT": given.pop("port", ""),
+        # Every request has a thread, and would have a connection, of its own. A database that does not
+        # answer is told within seconds (503), not after minutes.
+        "OPTIONS": {"connect_timeout": "5", **given, "pool": {"min_size": 1, "max_size": 10, "timeout": 10}},
     }
 
 
@@ -95,7 +135,7 @@ def _sign_in(options: HubOptions) -> dict[str, Any]:
         "LOGIN_URL": "sign-in",
         "LOGIN_REDIRECT_URL": "sites",
         "LOGOUT_REDIRECT_URL": "sign-in",
-        "SESSION_COOKIE_AGE": int(timedelta(hours=12).total_seconds()),
+        "SESSION_COOKIE_AGE": int(SIGNED_IN_AT_MOST.total_seconds()),
         "SIMPLE_JWT": {
             "SIGNING_KEY": options.token_key,
             "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
@@ -143,5 +183,15 @@ def _api(options: HubOptions) -> dict[str, Any]:
             "EXCEPTION_HANDLER": "agent.hub.refusals.answer_exception",
             "URL_FORMAT_OVERRIDE": None,
             "UNAUTHENTICATED_USER": None,
-        }
+        },
+        "SPECTACULAR_SETTINGS": {
+            "TITLE": "wp-structure-agent hub",
+            "DESCRIPTION": "The API that an agent pushes structures to, and what the hub tells of them.",
+            "VERSION": "1",
+            "OAS_VERSION": "3.1.0",
+            "SERVE_INCLUDE_SCHEMA": False,
+            "COMPONENT_SPLIT_PATCH": False,
+            "POSTPROCESSING_HOOKS": [],
+            "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        },
     }

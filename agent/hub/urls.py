@@ -2,7 +2,14 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("agent.hub.integrations.urls"))]
+from agent.hub.integrations.admin import admin_site
+from agent.hub.integrations.metrics_view import MetricsView
+
+urlpatterns = [
+    path("admin/", admin_site.urls),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    path("", include("agent.hub.integrations.urls")),
+]
 
 handler400 = "agent.hub.refusals.bad_request"
 handler403 = "agent.hub.refusals.forbidden"

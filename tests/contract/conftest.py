@@ -13,11 +13,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import postgresql
 import pytest
 
 from agent.backend.contract import Paths
@@ -97,7 +99,11 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         with foreign.client:
             yield foreign
         return
-    yield from hub_backend(tmp_path_factory.mktemp("hub") / "state", request.param)
+    with ExitStack() as stack:
+        options = {"WPSA_HUB_LIST_SHAPE": request.param}
+        if request.config.getoption("--hub-database") == "postgresql":
+            options["WPSA_HUB_DATABASE_URL"] = stack.enter_context(postgresql.server())
+        yield from hub_backend(tmp_path_factory.mktemp("hub") / "state", options)
 
 
 def foreign_backend(config: pytest.Config) -> Backend:
@@ -109,19 +115,19 @@ def foreign_backend(config: pytest.Config) -> Backend:
     return Backend(config.getoption("--backend-url").rstrip("/"), site_id, key, email, password)
 
 
-def hub_backend(directory: Path, shape: str) -> Iterator[Backend]:
+def hub_backend(directory: Path, options: dict[str, str]) -> Iterator[Backend]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
     command = [sys.executable, str(Path(__file__).with_name("serve_hub.py")), str(directory)]
     with subprocess.Popen(
         command,
-        env={**kept, "WPSA_HUB_LIST_SHAPE": shape},
+        env={**kept, **options},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
-        backend = Backend(**facts, is_hub=True, shape=shape)
+        backend = Backend(**facts, is_hub=True, shape=options["WPSA_HUB_LIST_SHAPE"])
         with backend.client:
             yield backend
         assert process.stdin is not None

@@ -104,14 +104,12 @@ def test_an_equal_document_under_a_new_key_moves_the_time_of_fetching(browser: B
 
 
 def test_a_repeated_key_gets_its_first_answer_and_changes_nothing(browser: Browser, tenant: Tenant) -> None:
-    from agent.hub.integrations.models import StructureSnapshot
-
     first = push(browser, tenant, key="k", generation="1")
     again = push(browser, tenant, key="k", generation="1")
 
     assert again.status_code == 200
     assert again.json() == first.json()
-    assert StructureSnapshot.objects.filter(integration=tenant.integration).count() == 1
+    assert tenant.integration.snapshots.count() == tenant.integration.receipts.count() == 1
 
 
 def test_a_late_repeat_does_not_bring_the_older_structure_back(browser: Browser, tenant: Tenant) -> None:
@@ -162,16 +160,14 @@ def test_an_idempotency_key_is_short_and_visible(browser: Browser, tenant: Tenan
     assert push(browser, tenant, key=key).status_code == 400
 
 
-def test_snapshots_are_pruned_to_their_bound(browser: Browser, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receipts_are_pruned_to_their_bound(browser: Browser, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     from agent.hub.integrations import intake
-    from agent.hub.integrations.models import StructureSnapshot
 
-    monkeypatch.setattr(intake, "SNAPSHOTS_KEPT", 3)
+    monkeypatch.setattr(intake, "RECEIPTS_KEPT", 3)
     for number in range(5):
         push(browser, tenant, key=f"k{number}")
 
-    kept = StructureSnapshot.objects.filter(integration=tenant.integration).order_by("pk")
-    assert [snapshot.idempotency_key for snapshot in kept] == ["k2", "k3", "k4"]
+    assert [receipt.idempotency_key for receipt in tenant.integration.receipts.order_by("pk")] == ["k2", "k3", "k4"]
 
 
 WRONG = {

@@ -14,6 +14,7 @@ import pytest
 
 from agent.hub import embedded
 from agent.hub.options import HubOptionError, HubOptions, host_of, is_loopback
+from agent.hub.settings import databases
 
 
 def options(tmp_path: Path, **environment: str) -> HubOptions:
@@ -73,7 +74,7 @@ def test_a_second_hub_in_one_process_is_refused(hub: embedded.Embedded, tmp_path
         prepare_again(tmp_path / "other")
 
 
-def test_every_file_is_private(hub: embedded.Embedded, hub_directory: Path) -> None:
+def test_every_file_is_private(only_sqlite: None, hub: embedded.Embedded, hub_directory: Path) -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:  # an open connection keeps -wal and -shm there
@@ -86,7 +87,7 @@ def test_every_file_is_private(hub: embedded.Embedded, hub_directory: Path) -> N
     assert set(modes.values()) == {0o600}
 
 
-def test_the_database_is_durable(hub: embedded.Embedded) -> None:
+def test_the_database_is_durable(only_sqlite: None, hub: embedded.Embedded) -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -160,14 +161,19 @@ def test_secrets_come_from_files_or_the_environment(tmp_path: Path) -> None:
         {"SECRET_KEY": "tooshort-but-secret"},
         {"SECRET_KEY": "s" * 50, "SECRET_KEY_FILE": "/nowhere"},
         {"SECRET_KEY_FILE": "/nowhere/at/all"},
-        {"DATABASE_URL": "postgres://user:tooshort-but-secret@db/hub"},
+        {"DATABASE_URL": "mysql://user:tooshort-but-secret@db/hub"},
+        {"DATABASE_URL": "postgresql://db/hub", "DATABASE_URL_FILE": "/nowhere"},
+        {"DATABASE_URL": "postgresql://user:tooshort-but-secret@db:port/?nonsense=1"},
+        {"DATABASE_URL": "postgresql://user:tooshort-but-secret@db"},
+        {"TRUSTED_PROXIES": "*"},
+        {"TRUSTED_PROXIES": "10.0.0.1,proxy.example"},
         {"PUBLIC_URL": "hub.example"},
         {"DIR": ""},
     ],
 )
 def test_an_unsafe_option_is_refused_by_name_without_its_value(tmp_path: Path, environment: dict[str, str]) -> None:
     with pytest.raises(HubOptionError, match="WPSA_HUB_") as caught:
-        options(tmp_path, **environment)
+        databases(options(tmp_path, **environment))
 
     assert "tooshort-but-secret" not in str(caught.value)
 
@@ -181,6 +187,28 @@ def test_pages_open_on_loopback_only(tmp_path: Path, listen: str, loopback: bool
     assert is_loopback(host_of(listen)) is loopback
     assert options(tmp_path, LISTEN=listen, OPEN="1").open_pages is loopback
     assert options(tmp_path, LISTEN=listen).open_pages is False
+
+
+def test_the_address_of_postgresql_is_what_libpq_understands(tmp_path: Path) -> None:
+    url = "postgresql://wpsa:s%20ecret@db.example:5433/hub?sslmode=verify-full"
+    given = options(tmp_path, DATABASE_URL=url)
+
+    database = databases(given)["default"]
+
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    named = {key: database[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    assert named == {"NAME": "hub", "USER": "wpsa", "PASSWORD": "s ecret", "HOST": "db.example", "PORT": "5433"}
+    assert database["OPTIONS"]["sslmode"] == "verify-full"
+    assert "ecret" not in repr(given)
+
+
+def test_the_address_of_the_database_comes_from_a_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql:///hub?host=/run/postgresql\n")
+
+    database = databases(options(tmp_path, DATABASE_URL_FILE=str(file)))["default"]
+
+    assert (database["NAME"], database["HOST"]) == ("hub", "/run/postgresql")
 
 
 def test_over_tls_nothing_is_left_for_the_deployment_check(tmp_path: Path) -> None:

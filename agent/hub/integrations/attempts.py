@@ -5,7 +5,6 @@ import math
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -16,7 +15,6 @@ ATTEMPTS_PER_ACCOUNT: Final = 10
 ATTEMPTS_PER_ADDRESS: Final = 50
 
 
-@transaction.atomic
 def take_attempt(address: str, account: str) -> int | None:
     """Count one attempt to sign in; None when it may go on, else the seconds to wait.
 
@@ -39,10 +37,10 @@ def forgive(address: str, account: str) -> None:
 
 def _take(key: str, limit: int, now: datetime) -> int | None:
     bucket, _ = AttemptBucket.objects.get_or_create(key=key, defaults={"attempts": 0, "ends_at": now + WINDOW})
-    if bucket.attempts >= limit:
-        return max(1, math.ceil((bucket.ends_at - now).total_seconds()))
-    AttemptBucket.objects.filter(key=key).update(attempts=F("attempts") + 1)
-    return None
+    # One statement looks and counts, so of many guesses at once not one too many gets through.
+    if AttemptBucket.objects.filter(key=key, attempts__lt=limit).update(attempts=F("attempts") + 1):
+        return None
+    return max(1, math.ceil((bucket.ends_at - now).total_seconds()))
 
 
 def _key(*parts: str) -> str:

@@ -1,7 +1,7 @@
 """The content records behind `synced_count`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.db.models import Count
 
@@ -22,6 +22,23 @@ def record_contents(
         ignore_conflicts=True,
     )
     return integration.contents.count() - before
+
+
+def forget_contents(
+    integration: SiteIntegration, *, family: str, type_slug: str, external_ids: Iterable[str | int]
+) -> int:
+    """Note that the hub no longer holds these items, and return how many of them it held."""
+    held = integration.contents.filter(family=family, type=type_slug)
+    forgotten = 0
+    for ids in batched([str(external_id) for external_id in external_ids], 1_000):
+        forgotten += held.filter(external_id__in=ids).delete()[0]
+    return forgotten
+
+
+def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """A statement has room for so many parameters and no more."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def count_synced(integration: SiteIntegration) -> Mapping[str, Mapping[str, int]]:

@@ -1,12 +1,13 @@
-"""How old a structure is, as people say it."""
+"""How a site is doing: whether its structure is young, and whether its agent can keep it so."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 STALE_AFTER: Final = timedelta(days=1)
 
-State = Literal["fresh", "stale", "never"]
+State = Literal["fresh", "stale", "failing", "never"]
+STATES: Final = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Freshness:
     """When a structure was last fetched, seen from now."""
 
     state: State
+    """`failing` while the agent's runs fail, however young the structure is; else how young it is."""
     at: datetime | None
     age: str
     """"3 minutes ago", or "never"."""
@@ -27,13 +29,18 @@ class Freshness:
         return self.at.strftime("%-d %B %Y, %H:%M:%S UTC") if self.at else ""
 
 
-def freshness_of(last_structure_fetch: str | None, now: datetime) -> Freshness:
-    """The freshness of a stored ISO 8601 time; None is never."""
+def freshness_of(
+    last_structure_fetch: datetime | str | None, now: datetime, failing_since: datetime | None = None
+) -> Freshness:
+    """The freshness of a stored time, which may be its ISO 8601 text; None is never."""
     if not last_structure_fetch:
-        return Freshness("never", None, "never")
-    at = datetime.fromisoformat(last_structure_fetch).astimezone(UTC)
+        return Freshness("failing" if failing_since else "never", None, "never")
+    if isinstance(last_structure_fetch, str):
+        last_structure_fetch = datetime.fromisoformat(last_structure_fetch)
+    at = last_structure_fetch.astimezone(UTC)
     elapsed = now - at
-    return Freshness("stale" if elapsed > STALE_AFTER else "fresh", at, say_age(elapsed))
+    young: State = "stale" if elapsed > STALE_AFTER else "fresh"
+    return Freshness("failing" if failing_since else young, at, say_age(elapsed))
 
 
 def say_age(elapsed: timedelta) -> str:

@@ -3,13 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
-from agent.hub.integrations.models import SNAPSHOTS_KEPT, SiteIntegration, StructureSnapshot
+from agent.hub.integrations.history import remember
+from agent.hub.integrations.models import Receipt, SiteIntegration
+from agent.hub.integrations.structures import RECEIPTS_KEPT
+from agent.hub.integrations.type_settings import choices_of, with_choices
+
+WRITTEN: Final = (
+    "config_json", "structure_generation", "last_structure_fetch", "failing_since",
+    "wordpress_version", "post_types", "posts", "taxonomies", "terms",
+)  # fmt: skip
 
 
 class StructureSuperseded(APIException):
@@ -33,36 +43,53 @@ class Push:
 
 
 @transaction.atomic  # BEGIN IMMEDIATE on SQLite, a row lock on PostgreSQL: two pushes never interleave
-def take_in(integration_id: int, push: Push, *, received_at: datetime) -> Mapping[str, Any]:
+def take_in(
+    owned: QuerySet[SiteIntegration], integration_id: int, push: Push, *, received_at: datetime
+) -> Mapping[str, Any]:
     """Store the structure and return the answer.
+
+    owned   the integrations of whoever pushes; another's is as unknown as one that never was (404)
 
     A key that came before gets its first answer again and changes nothing, even when something
     newer arrived in between.
     Raises KeyReused for the same key with other bytes, StructureSuperseded for an older generation.
     """
-    integration = SiteIntegration.objects.select_for_update().get(pk=integration_id)
+    integration = get_object_or_404(owned.select_for_update(of=("self",)), pk=integration_id)
     if (earlier := _same_key(integration, push)) is not None:
         return earlier
     newest = integration.structure_generation
     if push.generation is not None and newest is not None and push.generation < newest:
         raise StructureSuperseded
     answer = _answer(integration, push, received_at)
+    _store(integration, push, received_at)
+    remember(integration, push.document, generation=push.generation, received_at=received_at)
+    _keep_receipt(integration, push, answer)
+    return answer
+
+
+def _store(integration: SiteIntegration, push: Push, received_at: datetime) -> None:
+    """The newest structure, and the columns that lists and monitors read."""
+    about = _about(push.document)
     integration.config_json = {
         **integration.config_json,
-        "content_types": _content_types(push.document, received_at),
-        "structure": _about(push.document),
+        "content_types": _content_types(integration, push.document, received_at),
+        "structure": about,
     }
     if push.generation is not None:
         integration.structure_generation = push.generation
-    integration.save(update_fields=["config_json", "structure_generation"])
-    _remember(integration, push, answer, received_at)
-    return answer
+    integration.last_structure_fetch = received_at
+    integration.failing_since = None
+    integration.wordpress_version = push.document["wordpress_version"] or ""
+    totals = about["totals"]
+    integration.post_types, integration.posts = totals["post_types"].values()
+    integration.taxonomies, integration.terms = totals["taxonomies"].values()
+    integration.save(update_fields=WRITTEN)
 
 
 def _same_key(integration: SiteIntegration, push: Push) -> Mapping[str, Any] | None:
     if push.idempotency_key is None:
         return None
-    earlier = integration.snapshots.filter(idempotency_key=push.idempotency_key).first()
+    earlier = integration.receipts.filter(idempotency_key=push.idempotency_key).first()
     if earlier is None:
         return None
     if earlier.body_sha256 != push.body_sha256:
@@ -82,10 +109,10 @@ def _answer(integration: SiteIntegration, push: Push, received_at: datetime) -> 
     }
 
 
-def _content_types(document: Mapping[str, Any], received_at: datetime) -> dict[str, Any]:
+def _content_types(integration: SiteIntegration, document: Mapping[str, Any], received_at: datetime) -> dict[str, Any]:
+    chosen = choices_of(integration)
     return {
-        "post_types": document["post_types"],
-        "taxonomies": document["taxonomies"],
+        **{family: with_choices(document[family], chosen[family]) for family in ("post_types", "taxonomies")},
         "last_structure_fetch": iso(received_at),
     }
 
@@ -105,18 +132,17 @@ def _about(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _remember(integration: SiteIntegration, push: Push, answer: Mapping[str, Any], received_at: datetime) -> None:
-    StructureSnapshot.objects.create(
+def _keep_receipt(integration: SiteIntegration, push: Push, answer: Mapping[str, Any]) -> None:
+    if push.idempotency_key is None:
+        return
+    Receipt.objects.create(
         integration=integration,
-        received_at=received_at,
-        generation=push.generation,
         idempotency_key=push.idempotency_key,
         body_sha256=push.body_sha256,
-        document=push.document,
         answer=answer,
     )
-    kept = integration.snapshots.order_by("-pk").values("pk")[:SNAPSHOTS_KEPT]
-    integration.snapshots.exclude(pk__in=list(kept.values_list("pk", flat=True))).delete()
+    outlived = integration.receipts.order_by("-pk").values("pk")[RECEIPTS_KEPT:]
+    integration.receipts.filter(pk__in=outlived).delete()
 
 
 def iso(moment: datetime) -> str:

@@ -14,10 +14,10 @@ class PagePagination(PageNumberPagination):
     page_size = 100
 
     def get_next_link(self) -> str | None:
-        return _from_public_url(super().get_next_link())
+        return from_public_url(super().get_next_link())
 
     def get_previous_link(self) -> str | None:
-        return _from_public_url(super().get_previous_link())
+        return from_public_url(super().get_previous_link())
 
 
 class ListPagination(PagePagination):
@@ -28,6 +28,9 @@ class ListPagination(PagePagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data)
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema
+
 
 class EnvelopePagination(PagePagination):
     """{"success": true, "data": a page}."""
@@ -35,8 +38,13 @@ class EnvelopePagination(PagePagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"success": True, "data": super().get_paginated_response(data).data})
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        success = {"type": "boolean"}
+        return {"type": "object", "required": ["success", "data"], "properties": {"success": success, "data": page}}
 
-def _from_public_url(link: str | None) -> str | None:
+
+def from_public_url(link: str | None) -> str | None:
     """Behind a proxy the request's own host is the proxy's business, not the client's."""
     if link is None or not settings.WPSA_HUB_PUBLIC_URL:
         return link

