@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.bootstrap import site_reader
 from agent.clock import SYSTEM
 from agent.errors import UsageError
 from agent.exchange import Observer
@@ -29,6 +28,9 @@ STALE_AFTER = timedelta(hours=26)
 
 async def look_at(settings: Settings, site: SiteSettings, *, observers: tuple[Observer, ...] = ()) -> Structure:
     """The site's structure as it is now; nothing is pushed or stored. Raises SiteError."""
+    # The network is half of the start: what only asks the state does without it.
+    from agent.bootstrap import site_reader
+
     reader = site_reader(settings, [site], observers=(log_exchange, *observers))
     return await read_site(site.as_site(), reader=reader, choices=settings.choices_for(site))
 
@@ -67,9 +69,10 @@ class Standing:
             "pending": owed and {
                 "generation": owed.generation,
                 "owed_at": _exact(owed.owed_at),
-                "next_at": _exact(owed.next_at),
+                "next_at": None if owed.quarantined else _exact(owed.next_at),
                 "tries": owed.failures,
                 "held": owed.held,
+                "quarantined": owed.quarantined,
                 "reason": owed.reason,
                 "message": owed.message,
                 "hint": owed.hint,

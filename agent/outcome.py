@@ -1,6 +1,6 @@
 """How one run ended: the one value that the log line, the report and the exit code are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.errors import AgentError
@@ -25,26 +25,26 @@ class Outcome:
     receipt: Receipt | None = None
     changes: Changes = Changes()
 
+    @property
+    def exit_code(self) -> int:
+        match self.result:
+            case Result.DELIVERED:
+                return 0
+            case Result.PENDING if self.error is None:
+                return PENDING
+            case Result.PENDING | Result.HELD | Result.UNREADABLE if self.error:
+                return self.error.exit_code
+            case _:
+                return INTERNAL
 
-def exit_code_of(outcomes: Sequence[Outcome]) -> int:
+
+def exit_code_of(codes: Iterable[int]) -> int:
     """One site: its own code. Several: 0 when all are done, the common code when all failed alike,
     75 when nothing failed but something is pending, else 3."""
-    codes = {_code(outcome) for outcome in outcomes}
-    if len(codes) <= 1:
-        return codes.pop() if codes else 0
-    return PENDING if codes <= {0, PENDING} else PARTIAL
-
-
-def _code(outcome: Outcome) -> int:
-    match outcome.result:
-        case Result.DELIVERED:
-            return 0
-        case Result.PENDING:
-            return PENDING
-        case Result.HELD | Result.UNREADABLE if outcome.error:
-            return outcome.error.exit_code
-        case _:
-            return INTERNAL
+    different = set(codes)
+    if len(different) <= 1:
+        return different.pop() if different else 0
+    return PENDING if different <= {0, PENDING} else PARTIAL
 
 
 # Of several causes at one site, the one to mend first.

@@ -29,10 +29,16 @@ class RetryPolicy:
 
 # Within a run: somebody waits for the answer, and a third try rarely differs from the second.
 REQUEST = RetryPolicy(attempts=3, base_seconds=0.5, cap_seconds=8.0)
+# Where one look has to do.
+ONCE = RetryPolicy(attempts=1, base_seconds=0.0, cap_seconds=0.0)
 # Across runs: for as long as it takes, and never in step with other agents.
 DELIVERY = RetryPolicy(attempts=2**31, base_seconds=5.0, cap_seconds=900.0)
 # A document that needs a person is tried again by itself once an hour, with one request.
 HELD_SECONDS = 3600.0
+# What is asked too often about its credential locks an account; a site that is not connected yet soon may be.
+HELD = RetryPolicy(attempts=2**31, base_seconds=HELD_SECONDS, cap_seconds=HELD_SECONDS)
+HELD_BY_CREDENTIAL = RetryPolicy(attempts=2**31, base_seconds=HELD_SECONDS, cap_seconds=86_400.0)
+HELD_BY_CONNECTION = RetryPolicy(attempts=2**31, base_seconds=900.0, cap_seconds=86_400.0)
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 

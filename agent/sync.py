@@ -4,20 +4,29 @@ Everything else in this package serves these functions. They cannot name SQLite,
 WordPress: they know their collaborators by the Protocols below.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.errors import AgentError, BackendError, SiteError
-from agent.outcome import Outcome
-from agent.retry import DELIVERY, HELD_SECONDS
+from agent.errors import (
+    AgentError,
+    BackendError,
+    BackendPaused,
+    CredentialsRefused,
+    IntegrationNotFound,
+    SiteError,
+    StateFull,
+)
+from agent.outcome import PENDING, Outcome
+from agent.retry import DELIVERY, HELD, HELD_BY_CONNECTION, HELD_BY_CREDENTIAL
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.structure.build import build_structure
 from agent.structure.diff import Changes
 from agent.structure.guard import refuse_lesser_view, refuse_suspicious_shrink
-from agent.structure.model import Answers, Choices, Site, Structure
+from agent.structure.model import Answers, Choice, Choices, Family, Site, Structure
 
 
 class Reader(Protocol):
@@ -31,6 +40,10 @@ class Backend(Protocol):
         """Idempotent. Raises BackendError."""
         ...
 
+    async def still_shows(self, delivery: Delivery) -> bool:
+        """Whether the backend shows a document that it has acknowledged. Raises BackendError."""
+        ...
+
 
 class State(Protocol):
     """What must not be lost; each call is one transaction. Raises StateError."""
@@ -41,6 +54,17 @@ class State(Protocol):
     def owe(self, run: Run, structure: Structure, *, at: datetime) -> tuple[Delivery, Changes]: ...
     def record_receipt(self, delivery: Delivery, receipt: Receipt, *, at: datetime) -> None: ...
     def record_failure(self, delivery: Delivery, error: AgentError, *, at: datetime, next_at: datetime) -> None: ...
+    def owed_to(self, site: str) -> Delivery | None: ...
+    def record_look(self, delivery: Delivery, *, at: datetime) -> None: ...
+    def owe_again(self, delivery: Delivery, *, at: datetime) -> Delivery | None: ...
+
+
+Chosen = Mapping[tuple[Family, str], Choice]
+
+
+async def nothing_chosen(site: str) -> Chosen:
+    """Of a backend where nobody can choose."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,8 @@ class Ports:
     clock: Clock
     choices_for: Callable[[str], Choices]
     """By the site's name."""
+    chosen: Callable[[str], Awaitable[Chosen]] = nothing_chosen
+    """What people chose at the backend for a site; stands above the operator's choices. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +111,8 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
         answers = await ports.reader.read(site, remembered_root=run.before.get("rest_root"))
         refuse_lesser_view(answers, before=run.before)
         refuse_suspicious_shrink(answers, before=run.slugs, doubted_at=run.doubted_at)
-        structure = build_structure(answers, choices=ports.choices_for(site.name), last_known=run.last_known)
+        choices = ports.choices_for(site.name).under(await ports.chosen(site.name))
+        structure = build_structure(answers, choices=choices, last_known=run.last_known)
     except SiteError as error:
         next_at = next_try(error, failures=task.failures + 1, clock=clock)
         ports.state.record_unread(run, error, at=clock.now(), next_at=next_at)
@@ -101,23 +128,62 @@ async def deliver(delivery: Delivery, ports: Ports) -> tuple[Result, AgentError 
     try:
         receipt = await ports.backend.push(delivery)
     except BackendError as error:
-        next_at = next_try(error, failures=delivery.failures + 1, clock=ports.clock)
-        ports.state.record_failure(delivery, error, at=ports.clock.now(), next_at=next_at)
+        tries = delivery.failures + (not isinstance(error, BackendPaused))
+        next_at = next_try(error, failures=tries, clock=ports.clock)
+        with suppress(StateFull):  # it is owed as before, and tried again a little sooner
+            ports.state.record_failure(delivery, error, at=ports.clock.now(), next_at=next_at)
         return (Result.PENDING if error.transient else Result.HELD), error, None
-    ports.state.record_receipt(delivery, receipt, at=ports.clock.now())
+    try:
+        ports.state.record_receipt(delivery, receipt, at=ports.clock.now())
+    except StateFull as full:
+        # It is owed as before: the repeat changes nothing there, and a success that is not written down is none.
+        full.exit_code = PENDING
+        return Result.PENDING, full, None
     return Result.DELIVERED, None, receipt
 
 
-async def redeliver(delivery: Delivery, ports: Ports) -> Outcome:
-    """Send a document that an earlier run could not deliver."""
+async def redeliver(delivery: Delivery, ports: Ports) -> Outcome | None:
+    """Take up what an earlier run left: a document that it could not deliver, or one that may have been undone since.
+
+    None when nothing had to be sent: the backend still shows it, or a newer one has taken its place.
+    """
     started = ports.clock.monotonic()
-    result, error, receipt = await deliver(delivery, ports)
+    again = await _look_back(delivery, ports) if delivery.to_check else ports.state.owed_to(delivery.site)
+    if again is None or not (delivery.to_check or again.generation == delivery.generation):
+        return None
+    result, error, receipt = await deliver(again, ports)
     return Outcome(delivery.site, result, ports.clock.monotonic() - started, error, receipt=receipt)
 
 
+async def _look_back(delivery: Delivery, ports: Ports) -> Delivery | None:
+    """What has to be sent once more, because the backend no longer shows it; None as a rule."""
+    try:
+        if not await ports.backend.still_shows(delivery):
+            return ports.state.owe_again(delivery, at=ports.clock.now())
+    except BackendPaused:
+        return None
+    except BackendError:
+        pass  # no answer is no reason to doubt the acknowledgement
+    ports.state.record_look(delivery, at=ports.clock.now())
+    return None
+
+
 def next_try(error: AgentError, *, failures: int, clock: Clock) -> datetime:
-    """When to try again by itself: soon for what may pass, once an hour for what needs a person."""
-    if not error.transient:
-        return clock.now() + timedelta(seconds=HELD_SECONDS)
-    wait = DELIVERY.wait_seconds(failures, random=clock.random, retry_after_seconds=error.retry_after_seconds)
-    return clock.now() + timedelta(seconds=wait)
+    """When to try again by itself: soon for what may pass, once an hour or less often for what needs a person."""
+    return clock.now() + timedelta(seconds=_wait_seconds(error, failures, clock))
+
+
+def _wait_seconds(error: AgentError, failures: int, clock: Clock) -> float:
+    match error:
+        case BackendPaused(retry_after_seconds=float(pause)):
+            return pause
+        case CredentialsRefused():
+            return HELD_BY_CREDENTIAL.ceiling_seconds(failures)
+        case IntegrationNotFound():
+            return HELD_BY_CONNECTION.ceiling_seconds(failures)
+        case AgentError(transient=True):
+            return DELIVERY.wait_seconds(
+                failures, random=clock.random, retry_after_seconds=error.retry_after_seconds
+            )
+        case _:
+            return HELD.ceiling_seconds(failures)

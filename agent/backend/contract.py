@@ -40,6 +40,25 @@ DOCUMENT_KEYS: Final = (
 )
 ENTRY_KEYS: Final = ("label", "count", "enabled", "fetch_limit")
 
+# What a backend may offer besides, named in the `capabilities` of its integrations; what is not named is left alone.
+SYNC_REQUESTS: Final = "sync-requests"
+"""A row's `sync_request` is null or {"id", "requested_at", "state"}: somebody wants this site synced now.
+
+`GET …/integrations/?sync_request=open` lists only such rows; the agent says how it goes with
+`PATCH …/{id}/sync-request/` {"id", "state": "running" | "done" | "failed"[, "message", "hint"]} → 200, or 409 when
+that request has ended.
+"""
+RUNS: Final = "runs"
+"""`POST …/{id}/runs/` {"started_at", "finished_at", "result"[, "reason", "message", "hint"]} → 201; the same run
+(by its start) again → 200."""
+TYPE_SETTINGS: Final = "type-settings"
+"""`GET …/{id}/` has `type_settings`: {"post_types": {slug: {"enabled", "fetch_limit"}}, "taxonomies": {…}}, what
+people chose in the backend; the next push says the same."""
+RUN_RESULTS: Final = ("delivered", "pending", "held", "unreadable", "crashed", "interrupted")
+REASON_LIMIT_CHARACTERS: Final = 64
+MESSAGE_LIMIT_CHARACTERS: Final = 2_000
+"""Of a `message` or `hint`; a longer one is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -55,3 +74,13 @@ class Paths:
 
     def content_types(self, integration_id: str) -> str:
         return f"{self.integrations}{integration_id}/content-types/"
+
+    def integration(self, integration_id: str) -> str:
+        """The row of the listing, with its `type_settings`."""
+        return f"{self.integrations}{integration_id}/"
+
+    def sync_request(self, integration_id: str) -> str:
+        return f"{self.integrations}{integration_id}/sync-request/"
+
+    def runs(self, integration_id: str) -> str:
+        return f"{self.integrations}{integration_id}/runs/"

@@ -1,7 +1,7 @@
 """Which integration belongs to a site: looked up, checked on our side, never guessed."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -20,28 +20,59 @@ class Target:
     integration_id: str | None
 
 
+Get = Callable[[str], Awaitable[Answer]]
+"""The successful answer of one address; raises BackendError."""
+
+
 async def find_integration(
-    get: Callable[[str], Awaitable[Answer]], target: Target, *, listing_url: str
+    get: Get, target: Target, *, listing_url: str, offers: Callable[[frozenset[str]], None] = lambda _: None
 ) -> str:
     """The id of the one WordPress integration of this site.
 
-    The listing is a bare list, a page, or an envelope around either. Only the query of a page's
-    `next` is used, on the configured address: it is built from whatever Host the last proxy saw.
+    offers   hears what the backend offers besides, by its own words
     Raises IntegrationNotFound, IntegrationAmbiguous or ContractBroken.
     """
-    query = urlencode({"site": target.site_id or "", "platform": PLATFORM})
-    found: list[str] = []
+    query = {"site": target.site_id or "", "platform": PLATFORM}
+    rows = [row async for row in rows_of(get, listing_url, query) if _is_ours(row, target)]
+    found = _the_only(sorted({id_of(row) for row in rows}), target)
+    offers(_capabilities(rows[0]))
+    return found
+
+
+async def rows_of(get: Get, listing_url: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+    """The integrations that the backend lists for this query, page after page.
+
+    The listing is a bare list, a page, or an envelope around either. Only the query of a page's
+    `next` is used, on the configured address: it is built from whatever Host the last proxy saw.
+    Raises ContractBroken.
+    """
+    following: str | None = urlencode(query)
     seen: set[str] = set()
-    while query not in seen:
-        seen.add(query)
-        if len(seen) > PAGES_LIMIT:
+    while following is not None:
+        if following in seen or len(seen) == PAGES_LIMIT:
             raise _endless()
-        rows, following = _page(await get(f"{listing_url}?{query}"))
-        found += [_id_of(row) for row in rows if _is_ours(row, target)]
-        if not following:
-            return _the_only(sorted(set(found)), target)
-        query = urlsplit(following).query
-    raise _endless()
+        seen.add(following)
+        rows, following_page = _page(await get(f"{listing_url}?{following}"))
+        for row in rows:
+            if not isinstance(row, dict):
+                raise _contract("the backend's list of integrations holds something that is none")
+            yield row
+        following = urlsplit(following_page).query if following_page else None
+
+
+class Whose:
+    """Which of our sites a row is of, however many there are."""
+
+    def __init__(self, targets: Mapping[str, Target]) -> None:
+        self._by_integration = {target.integration_id: site for site, target in targets.items()}
+        self._by_site_id = {target.site_id: site for site, target in targets.items() if not target.integration_id}
+
+    def site_of(self, row: dict[str, Any]) -> str | None:
+        """None for a row of nobody here."""
+        if (site := self._by_integration.get(id_of(row))) is not None:
+            return site
+        sites = (self._by_site_id.get(str(value)) for value in _site_ids(row))
+        return next((site for site in sites if site is not None), None)
 
 
 def _page(answer: Answer) -> tuple[list[Any], str | None]:
@@ -67,10 +98,8 @@ def _page(answer: Answer) -> tuple[list[Any], str | None]:
             raise _contract("the backend's list of integrations has an unknown shape")
 
 
-def _is_ours(row: Any, target: Target) -> bool:
+def _is_ours(row: dict[str, Any], target: Target) -> bool:
     """Whether a row is this site's on WordPress; a backend that ignores the filter shows others too."""
-    if not isinstance(row, dict):
-        raise _contract("the backend's list of integrations holds something that is none")
     platform = row.get("platform", PLATFORM)
     sites = {str(value) for value in _site_ids(row)}
     return str(platform).lower() == PLATFORM and (not sites or target.site_id in sites)
@@ -86,7 +115,14 @@ def _site_ids(row: dict[str, Any]) -> Iterator[Any]:
         yield row["site_id"]
 
 
-def _id_of(row: dict[str, Any]) -> str:
+def _capabilities(row: dict[str, Any]) -> frozenset[str]:
+    """What a row says of its `capabilities`; most backends say nothing."""
+    said = row.get("capabilities")
+    return frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else frozenset()
+
+
+def id_of(row: dict[str, Any]) -> str:
+    """The integration's id, as it may stand in a path. Raises ContractBroken."""
     value = row.get("id")
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not re.fullmatch(INTEGRATION_ID_PATTERN, text):

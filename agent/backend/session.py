@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import httpx
@@ -11,11 +12,14 @@ import httpx
 from agent.backend.contract import Paths
 from agent.clock import SYSTEM, Clock
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
+from agent.retry import REQUEST, RetryPolicy
 from agent.strictjson import BadJson
 from agent.transport import Answer, Transport
 
 LOGIN_PAUSE_SECONDS = 900.0
 """Between two logins with a password that was refused: a few an hour lock no account."""
+LOGINS_AN_HOUR = 4
+"""Of one process, refused ones among them: refreshing is the way to a new token."""
 
 # What a header can carry: visible ASCII.
 _TOKEN = re.compile(r"[!-~]+")
@@ -45,24 +49,34 @@ class Session(Protocol):
 
     async def token(self, http: Transport) -> str: ...
 
-    async def renewed(self, http: Transport, refused: str) -> str | None:
-        """Another token in place of the refused one; None when there can be none."""
+    async def renewed(self, http: Transport, refused: str) -> str:
+        """The token to try once more with, in place of the refused one."""
         ...
 
 
+Reread = Callable[[], str | None]
+"""The secret as the settings keep it now; None when they cannot be read."""
+
+
+def nothing_new() -> None:
+    """Of a secret that cannot change while the process lives."""
+
+
 class ApiKey:
-    """A static bearer: what is refused stays refused."""
+    """A static bearer. A refused one is read anew from its file, and tried once more: a glitch is no revocation."""
 
     hint = KEY_HINT
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, reread: Reread = nothing_new) -> None:
         self._key = key
+        self._reread = reread
 
     async def token(self, http: Transport) -> str:
         return self._key
 
-    async def renewed(self, http: Transport, refused: str) -> str | None:
-        return None
+    async def renewed(self, http: Transport, refused: str) -> str:
+        self._key = self._reread() or self._key
+        return self._key
 
 
 class Login:
@@ -79,28 +93,39 @@ class Login:
         paths: Paths,
         learned: Callable[[str], None],
         clock: Clock = SYSTEM,
+        reread: Reread = nothing_new,
     ) -> None:
         self._base = base_url
         self._email = email
         self._password = password
         self._paths = paths
         self._learned = learned
+        self._reread = reread
         self._access: str | None = None
         self._refresh: str | None = None
         self._renewing = asyncio.Lock()
         self._clock = clock
         self._refused: BackendError | None = None
         self._again_at = 0.0
+        self._logins: deque[float] = deque(maxlen=LOGINS_AN_HOUR)
 
     async def token(self, http: Transport) -> str:
         async with self._renewing:
             return self._access or await self._log_in(http)
 
-    async def renewed(self, http: Transport, refused: str) -> str | None:
+    async def renewed(self, http: Transport, refused: str) -> str:
         async with self._renewing:
             if self._access not in (None, refused):
                 return self._access  # another request was faster
             return await self._refreshed(http) or await self._log_in(http)
+
+    def _take_new(self) -> bool:
+        password = self._reread()
+        if password is None or password == self._password:
+            return False
+        self._password, self._refused = password, None
+        self._logins.clear()  # somebody has just changed it, and waits to see it work
+        return True
 
     async def _refreshed(self, http: Transport) -> str | None:
         """A refused refresh is no error: the login that follows is the answer to it."""
@@ -114,17 +139,43 @@ class Login:
 
     async def _log_in(self, http: Transport) -> str:
         """A refusal stands for a while: many sites share the account, and each would try for itself."""
-        if self._refused and self._clock.monotonic() < self._again_at:
+        stands = self._refused and self._clock.monotonic() < self._again_at
+        if self._refused and stands and not (isinstance(self._refused, CredentialsRefused) and self._take_new()):
             raise self._refused.with_traceback(None)
         self._refused = None
+        self._refuse_many_logins()
         answer = await self._post(http, self._paths.login, {"email": self._email, "password": self._password})
         try:
             _refuse_login(answer)
-        except (CredentialsRefused, BackendThrottled) as refused:
-            self._refused = refused
-            self._again_at = self._clock.monotonic() + (refused.retry_after_seconds or LOGIN_PAUSE_SECONDS)
+        except CredentialsRefused as refused:
+            if self._take_new():
+                return await self._log_in(http)
+            self._count_login()
+            self._stand_by(refused)
             raise
+        except BackendThrottled as refused:
+            self._stand_by(refused)
+            raise
+        self._count_login()
         return self._keep(answer)
+
+    def _stand_by(self, refused: BackendError) -> None:
+        self._refused = refused
+        self._again_at = self._clock.monotonic() + (refused.retry_after_seconds or LOGIN_PAUSE_SECONDS)
+
+    def _count_login(self) -> None:
+        self._logins.append(self._clock.monotonic())
+
+    def _refuse_many_logins(self) -> None:
+        """A backend whose tokens are worth nothing would be asked for new ones without end."""
+        oldest = self._logins[0] if len(self._logins) == LOGINS_AN_HOUR else None
+        if oldest is not None and (wait := oldest + 3600.0 - self._clock.monotonic()) > 0:
+            raise BackendThrottled(
+                f"the backend's tokens last so briefly that {LOGINS_AN_HOUR} logins an hour do not suffice",
+                reason="be_login_limited",
+                hint="Let the backend's refresh tokens last longer, or use an API key.",
+                retry_after_seconds=wait,
+            )
 
     async def _post(self, http: Transport, path: str, body: dict[str, str]) -> Answer:
         headers = {"Content-Type": "application/json"}
@@ -138,6 +189,27 @@ class Login:
         # A refresh without rotation answers with an access token alone.
         self._refresh = tokens.get("refresh", self._refresh)
         return self._access
+
+
+async def ask_signed(
+    http: Transport,
+    session: Session,
+    base_url: str,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    retry: RetryPolicy = REQUEST,
+) -> Answer:
+    """The answer to an authenticated request; an expired token is renewed once and the request repeated."""
+
+    async def send(token: str) -> Answer:
+        return await http.fetch(method, url, headers=headers, content=content, auth=Bearer(base_url, token), retry=retry)
+
+    token = await session.token(http)
+    answer = await send(token)
+    return await send(await session.renewed(http, token)) if is_expiry(answer) else answer
 
 
 def is_expiry(answer: Answer) -> bool:

@@ -1,6 +1,8 @@
 """What each status of the backend means: one table for look-up, push and read-back."""
 
 import re
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from agent.errors import (
@@ -17,59 +19,103 @@ from agent.transport import Answer
 
 _REASON_LIMIT_CHARACTERS = 300
 
+LARGE_BYTES = 1024 * 1024
+"""Some frameworks answer 400, and a web page, to a body that is too large for them."""
 
-def failure_of(answer: Answer, *, hint: str) -> BackendError | None:
+_NEWER = re.compile(r"\b(newer|older|outdated|stale|superseded|generation)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a status stands for."""
+
+    kind: type[BackendError]
+    reason: str
+    what: str
+    hint: str | None
+    """None where the credential's own hint is the remedy."""
+    exit_code: int | None = None
+    may_arrive_late: bool = False
+
+
+_CREDENTIAL = Meaning(CredentialsRefused, "be_credentials", "the backend refused the credential", None)
+_BUSY = Meaning(
+    BackendUnreachable, "be_conflict", "the backend is busy with this integration", "Wait; it is sent again by itself."
+)
+_BROKEN_HINT = "See the backend's own log; it is sent again by itself."
+_BROKEN = Meaning(BackendUnreachable, "be_5xx", "the backend is broken at the moment", _BROKEN_HINT)
+_GATEWAY = Meaning(
+    BackendUnreachable, "be_5xx", "the backend is broken at the moment", _BROKEN_HINT, may_arrive_late=True
+)
+_TOO_LARGE = Meaning(
+    DeliveryRejected,
+    "be_too_large",
+    "the backend finds the structure too large",
+    "Raise the limit of the backend or of the proxy before it; then: wpsa sync.",
+)
+_REJECTED = Meaning(
+    DeliveryRejected,
+    "be_rejected",
+    "the backend refused the structure",
+    "Show the backend's own reason to its owner; the next slot tries anew.",
+)
+_REDIRECT = Meaning(
+    ContractBroken,
+    "be_redirect",
+    "the backend redirects instead of answering",
+    "Set WPSA_BACKEND_URL to the address it redirects to, with https and without a path.",
+    exit_code=78,
+)
+_THROTTLED = Meaning(
+    BackendThrottled,
+    "be_rate_limited",
+    "the backend asks for fewer requests",
+    "Wait; it is sent again by itself.",
+)
+_MEANINGS: dict[int, Meaning] = {
+    HTTPStatus.UNAUTHORIZED: _CREDENTIAL,
+    HTTPStatus.FORBIDDEN: _CREDENTIAL,
+    HTTPStatus.REQUEST_TIMEOUT: _BUSY,
+    HTTPStatus.CONFLICT: _BUSY,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _TOO_LARGE,
+    HTTPStatus.LOCKED: _BUSY,
+    HTTPStatus.TOO_EARLY: _BUSY,
+    HTTPStatus.TOO_MANY_REQUESTS: _THROTTLED,
+    HTTPStatus.BAD_GATEWAY: _GATEWAY,
+    HTTPStatus.GATEWAY_TIMEOUT: _GATEWAY,
+}
+
+
+def failure_of(answer: Answer, *, hint: str, sent_bytes: int = 0) -> BackendError | None:
     """The error an answer stands for; None for every 2xx, and for 404, which the caller knows better.
 
     hint   what to do when the credential is refused
     """
+    meaning = _meaning_of(answer, sent_bytes)
+    if meaning is None:
+        return None
+    size = f", {sent_bytes:,} bytes" if meaning is _TOO_LARGE else ""
+    error = meaning.kind(
+        f"{meaning.what} ({said(answer)}{size})",
+        reason=meaning.reason,
+        hint=meaning.hint or hint,
+        retry_after_seconds=answer.retry_after_seconds,
+        exit_code=meaning.exit_code,
+    )
+    error.may_arrive_late = meaning.may_arrive_late
+    return error
+
+
+def _meaning_of(answer: Answer, sent_bytes: int) -> Meaning | None:
     status = answer.status
-    said = _said(answer)
-    match status:
-        case 404:
-            return None
-        case 401 | 403 if answer.redirected_from:
-            return _redirects(said)  # the token stayed with the address it was given for
-        case 401 | 403:
-            return CredentialsRefused(
-                f"the backend refused the credential ({said})", reason="be_credentials", hint=hint
-            )
-        case 429:
-            return BackendThrottled(
-                f"the backend asks for fewer requests ({said})",
-                reason="be_rate_limited",
-                hint="Wait; it is sent again by itself.",
-                retry_after_seconds=answer.retry_after_seconds,
-            )
-        case 408 | 409 | 423 | 425:
-            return BackendUnreachable(
-                f"the backend is busy with this integration ({said})",
-                reason="be_conflict",
-                hint="Wait; it is sent again by itself.",
-            )
-        case _ if status >= 500:
-            return BackendUnreachable(
-                f"the backend is broken at the moment ({said})",
-                reason="be_5xx",
-                hint="See the backend's own log; it is sent again by itself.",
-                retry_after_seconds=answer.retry_after_seconds,
-            )
-        case 413:
-            return DeliveryRejected(
-                f"the backend finds the structure too large ({said})",
-                reason="be_too_large",
-                hint="Raise the limit of the backend or of the proxy before it.",
-            )
-        case _ if status >= 400:
-            return DeliveryRejected(
-                f"the backend refused the structure ({said})",
-                reason="be_rejected",
-                hint="Show the backend's own reason to its owner; the next slot tries anew.",
-            )
-        case _ if status >= 300:
-            return _redirects(said)
-        case _:
-            return None
+    if status < 300 or status == HTTPStatus.NOT_FOUND:
+        return None
+    if status in (401, 403) and answer.redirected_from:
+        return _REDIRECT  # the token stayed with the address it was given for
+    if status == HTTPStatus.BAD_REQUEST and sent_bytes > LARGE_BYTES and not _is_json(answer):
+        return _TOO_LARGE
+    usual = _REDIRECT if status < 400 else _REJECTED if status < 500 else _BROKEN
+    return _MEANINGS.get(status, usual)
 
 
 def lost_integration(integration_id: str) -> IntegrationNotFound:
@@ -80,25 +126,29 @@ def lost_integration(integration_id: str) -> IntegrationNotFound:
     )
 
 
-def _redirects(said: str) -> ContractBroken:
-    return ContractBroken(
-        f"the backend redirects instead of answering ({said})",
-        reason="be_redirect",
-        hint="Set WPSA_BACKEND_URL to the address it redirects to, with https and without a path.",
-        exit_code=78,
-    )
-
-
 def not_the_api(answer: Answer) -> ContractBroken:
     return ContractBroken(
-        f"the backend has no integrations at the usual place ({_said(answer)})",
+        f"the backend has no integrations at the usual place ({said(answer)})",
         reason="be_not_api",
         hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
         exit_code=78,
     )
 
 
-def _said(answer: Answer) -> str:
+def names_a_newer_one(answer: Answer) -> bool:
+    """Whether a 409 means that the backend holds a newer structure, rather than that it is busy."""
+    return answer.status == HTTPStatus.CONFLICT and bool(_NEWER.search(said(answer)))
+
+
+def newer_there(answer: Answer) -> ContractBroken:
+    return ContractBroken(
+        f"the backend holds a newer structure than this agent's ({said(answer)})",
+        reason="be_conflict_newer",
+        hint="See that no second agent pushes to this integration, and that this machine's clock is right.",
+    )
+
+
+def said(answer: Answer) -> str:
     """The status and the backend's own reason, short and on one line."""
     try:
         reason = _reason_in(answer.json())
@@ -106,6 +156,14 @@ def _said(answer: Answer) -> str:
         reason = ""
     text = re.sub(r"\s+", " ", reason).strip()[:_REASON_LIMIT_CHARACTERS]
     return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
+
+
+def _is_json(answer: Answer) -> bool:
+    try:
+        answer.json()
+    except BadJson:
+        return False
+    return True
 
 
 def _reason_in(body: Any) -> str:

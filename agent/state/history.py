@@ -2,16 +2,25 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.state.records import Delivery, Result, RunRow, SlotRow, SlotState, Snapshot
-from agent.state.store import Store, corrupt, maybe_moment, to_moment, to_text
+from agent.state.store import (
+    Store,
+    check_outbox,
+    check_structure,
+    maybe_moment,
+    to_moment,
+    understood,
+)
 from agent.structure.build import LastKnown
 from agent.structure.guard import SHRINK_REASON
 from agent.structure.model import Family
+
+Record = TypeVar("Record")
 
 
 class History:
@@ -21,37 +30,51 @@ class History:
         self._store = store
 
     def slot(self, site: str) -> SlotRow | None:
-        row = self._store.row("SELECT * FROM slot WHERE site = ?", site)
-        if row is None:
-            return None
-        return SlotRow(
-            site, date.fromisoformat(row["day"]), SlotState(row["state"]), row["failures"], maybe_moment(row["next_at"])
-        )
+        return self._one(_slot, "SELECT * FROM slot WHERE site = ?", site)
 
     def owed_to(self, site: str) -> Delivery | None:
-        """The document that waits for this site's integration; raises StateFailed when its bytes were damaged."""
-        row = self._store.row("SELECT * FROM outbox WHERE site = ?", site)
-        return _delivery(row) if row else None
+        """The document that waits for this site's integration; raises StateFailed when it was damaged."""
+        return self._one(_delivery, "SELECT * FROM outbox WHERE site = ?", site)
+
+    def waiting(self, site: str, *, now: datetime) -> Delivery | None:
+        """What to take up for this site when its `next_at` has come: the document that is owed to it, or the one
+        that was delivered in doubt. None for nothing, and for a document that no further try would help."""
+        if owed := self.owed_to(site):
+            return None if owed.quarantined else owed
+        query = """SELECT recheck.next_at, structure.* FROM recheck JOIN structure USING (site, generation)
+                   WHERE site = ?"""
+        return self._one(_delivery_to_check, query, site)
 
     def due(self, *, at: datetime, sites: Iterable[str]) -> list[Delivery]:
-        """Owed documents of these sites whose next try is now or past, the oldest first."""
-        rows = self._store.rows("SELECT * FROM outbox WHERE next_at <= ? ORDER BY owed_at", to_text(at))
-        wanted = set(sites)
-        return [_delivery(row) for row in rows if row["site"] in wanted]
+        """What is to be taken up for these sites now, the longest owed first."""
+        waiting = [found for site in sites if (found := self.waiting(site, now=at))]
+        return sorted((one for one in waiting if one.next_at <= at), key=lambda one: one.owed_at)
 
     def runs(self, site: str, *, limit: int = 20) -> list[RunRow]:
         """The newest runs first."""
-        rows = self._store.rows("SELECT * FROM run WHERE site = ? ORDER BY id DESC LIMIT ?", site, limit)
-        return [_run(row) for row in rows]
+        return self._all(_run, "SELECT * FROM run WHERE site = ? ORDER BY id DESC LIMIT ?", site, limit)
+
+    def failing_since(self) -> dict[str, datetime]:
+        """The sites whose runs failed since their last delivery, with the first of those failures."""
+        rows = self._all(
+            lambda row: (row["site"], to_moment(row["since"])),
+            """SELECT slot.site AS site, (
+                   SELECT min(finished_at) FROM run AS failed WHERE failed.site = slot.site AND finished_at IS NOT NULL
+                   AND id > (SELECT coalesce(max(id), 0) FROM run AS good WHERE good.site = slot.site AND result = 'delivered')
+               ) AS since
+               FROM slot JOIN run AS last ON last.id = (
+                   SELECT max(id) FROM run AS ended WHERE ended.site = slot.site AND result <> 'interrupted'
+               ) WHERE last.result <> 'delivered' AND since IS NOT NULL""",
+        )
+        return dict(rows)
 
     def last_delivered_at(self, site: str) -> datetime | None:
-        row = self._store.row("SELECT max(delivered_at) AS at FROM structure WHERE site = ?", site)
-        return maybe_moment(row["at"]) if row else None
+        return self._one(_moment, "SELECT max(delivered_at) AS at FROM structure WHERE site = ?", site)
 
     def structures(self, site: str, *, limit: int = 20) -> list[Snapshot]:
         """The newest structures first."""
-        rows = self._store.rows("SELECT * FROM structure WHERE site = ? ORDER BY generation DESC LIMIT ?", site, limit)
-        return [_snapshot(row) for row in rows]
+        query = "SELECT * FROM structure WHERE site = ? ORDER BY generation DESC LIMIT ?"
+        return self._all(_snapshot, query, site, limit)
 
     def newest_structure(self, site: str) -> Snapshot | None:
         return next(iter(self.structures(site, limit=1)), None)
@@ -61,40 +84,67 @@ class History:
 
     def last_known(self, site: str) -> LastKnown:
         """The newest counts that were ever learned."""
-        rows = self._store.rows("SELECT family, slug, count FROM last_count WHERE site = ?", site)
-        return {(Family(row["family"]), row["slug"]): row["count"] for row in rows}
-
-    def last_slugs(self, site: str) -> frozenset[tuple[Family, str]]:
-        """The content types of the newest structure."""
-        newest = self.newest_structure(site)
-        families = ((Family.POST_TYPE, "post_types"), (Family.TAXONOMY, "taxonomies"))
-        return frozenset((family, slug) for family, key in families for slug in (newest.document[key] if newest else ()))
+        return dict(self._all(_count, "SELECT family, slug, count FROM last_count WHERE site = ?", site))
 
     def doubted_at(self, site: str) -> datetime | None:
         """When the last finished run refused a suspicious shrink; None when it ended otherwise."""
-        row = self._store.row(
-            "SELECT reason, finished_at FROM run WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1", site
+        return self._one(
+            _moment,
+            """SELECT iif(reason = ?, finished_at, NULL) AS at FROM run
+               WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1""",
+            SHRINK_REASON,
+            site,
         )
-        return maybe_moment(row["finished_at"]) if row and row["reason"] == SHRINK_REASON else None
 
     def last_provenance(self, site: str) -> Mapping[str, Any]:
         """Of the newest structure that was read; empty when there is none."""
-        row = self._store.row(
-            "SELECT provenance FROM run WHERE site = ? AND provenance IS NOT NULL ORDER BY id DESC LIMIT 1", site
-        )
-        return json.loads(row["provenance"]) if row else {}
+        query = "SELECT provenance FROM run WHERE site = ? AND provenance IS NOT NULL ORDER BY id DESC LIMIT 1"
+        return self._one(_provenance, query, site) or {}
+
+    def offers(self, backend: str) -> frozenset[str]:
+        """What the backend at this address has said that it offers besides."""
+        return frozenset(row["name"] for row in self._store.rows("SELECT name FROM offer WHERE backend = ?", backend))
 
     def owing_sites(self) -> list[str]:
         """The sites that a document waits for."""
         return [row["site"] for row in self._store.rows("SELECT site FROM outbox ORDER BY site")]
 
+    def _all(self, build: Callable[[sqlite3.Row], Record], query: str, *values: Any) -> list[Record]:
+        rows = self._store.rows(query, *values)
+        with understood("a row"):
+            return [build(row) for row in rows]
+
+    def _one(self, build: Callable[[sqlite3.Row], Record], query: str, *values: Any) -> Record | None:
+        return next(iter(self._all(build, query, *values)), None)
+
     def close(self) -> None:
         self._store.close()
 
 
+def _moment(row: sqlite3.Row) -> datetime | None:
+    return maybe_moment(row["at"])
+
+
+def _count(row: sqlite3.Row) -> tuple[tuple[Family, str], int]:
+    return (Family(row["family"]), row["slug"]), row["count"]
+
+
+def _provenance(row: sqlite3.Row) -> Mapping[str, Any]:
+    return dict(json.loads(row["provenance"]))
+
+
+def _slot(row: sqlite3.Row) -> SlotRow:
+    return SlotRow(
+        row["site"],
+        date.fromisoformat(row["day"]),
+        SlotState(row["state"]),
+        row["failures"],
+        maybe_moment(row["next_at"]),
+    )
+
+
 def _delivery(row: sqlite3.Row) -> Delivery:
-    if sha256(row["body"]).hexdigest() != row["body_sha256"]:
-        raise corrupt(f"the owed document of {row['site']} is not the one that was written")
+    check_outbox(row)
     return Delivery(
         site=row["site"],
         generation=row["generation"],
@@ -104,10 +154,28 @@ def _delivery(row: sqlite3.Row) -> Delivery:
         failures=row["failures"],
         owed_at=to_moment(row["owed_at"]),
         next_at=to_moment(row["next_at"]),
-        held=row["state"] == "held",
+        held=row["state"] != "pending",
+        quarantined=row["state"] == "quarantined",
         reason=row["reason"],
         message=row["message"],
         hint=row["hint"],
+    )
+
+
+def _delivery_to_check(row: sqlite3.Row) -> Delivery:
+    """From the structure that was delivered; its key has served."""
+    snapshot = _snapshot(row)
+    body = row["document"].encode()
+    return Delivery(
+        site=snapshot.site,
+        generation=snapshot.generation,
+        body=body,
+        body_sha256=sha256(body).hexdigest(),
+        idempotency_key="",
+        failures=0,
+        owed_at=snapshot.fetched_at,
+        next_at=to_moment(row["next_at"]),
+        to_check=True,
     )
 
 
@@ -129,6 +197,7 @@ def _run(row: sqlite3.Row) -> RunRow:
 
 
 def _snapshot(row: sqlite3.Row) -> Snapshot:
+    check_structure(row)
     return Snapshot(
         site=row["site"],
         generation=row["generation"],

@@ -3,16 +3,22 @@
 A run begins (slot open) → its structure is owed (outbox row, history, last counts, slot owed) →
 the backend's receipt closes it (outbox row gone, slot closed). A crash between two steps leaves
 the step before, and the next start goes on from there.
+
+A document that may still be on its way when the next one is delivered can arrive late and take its
+place: the backend is looked at a minute later, and once more.
 """
 
 import sqlite3
-from datetime import date, datetime
-from hashlib import sha256
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
 
-from agent.errors import AgentError
+from agent.errors import AgentError, BackendError, BackendPaused, DeliveryRejected
 from agent.redact import Redactor
 from agent.schedule import CLOCK_ERROR
 from agent.state.history import History
+from agent.state.outbox import count_look, look_back_later, put_in, remember
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.state.store import Store, to_json, to_text
 from agent.structure.diff import Changes, diff
@@ -21,6 +27,15 @@ from agent.structure.payload import digest, to_bytes, to_document
 
 KEPT_PER_SITE = 200
 """Runs, and as many structures, that history keeps of each site."""
+KEPT_FOR = timedelta(days=90)
+
+
+class Gate(Protocol):
+    """What lets documents out: the backend's health, as its client knows it."""
+
+    def wait_seconds(self, site: str) -> float:
+        """How long a document of this site need not be tried; 0 for not at all."""
+        ...
 
 
 class Ledger(History):
@@ -29,6 +44,23 @@ class Ledger(History):
     def __init__(self, store: Store, redactor: Redactor) -> None:
         super().__init__(store)
         self._redactor = redactor
+        self._gate: Gate | None = None
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged file lies whose place this state has taken."""
+        return self._store.set_aside
+
+    def heed(self, gate: Gate) -> None:
+        """From now on no document is due that the gate would turn back."""
+        self._gate = gate
+
+    def waiting(self, site: str, *, now: datetime) -> Delivery | None:
+        delivery = super().waiting(site, now=now)
+        if delivery is None or self._gate is None:
+            return delivery
+        opens_at = now + timedelta(seconds=self._gate.wait_seconds(site))
+        return replace(delivery, next_at=max(delivery.next_at, opens_at)) if opens_at > now else delivery
 
     def begin(self, site: str, *, trigger: Trigger, day: date, at: datetime) -> Run:
         """A run has begun; it opens the slot of that day unless the slot is in hand already."""
@@ -46,8 +78,8 @@ class Ledger(History):
             id=cursor.lastrowid or 0,
             site=site,
             last_known=self.last_known(site),
+            newest=self.newest_structure(site),
             before=self.last_provenance(site),
-            slugs=self.last_slugs(site),
             doubted_at=self.doubted_at(site),
         )
 
@@ -63,44 +95,60 @@ class Ledger(History):
             database.execute(
                 "UPDATE outbox SET failures = failures + 1, next_at = ? WHERE site = ?", (to_text(next_at), site)
             )
+            database.execute("UPDATE recheck SET next_at = ? WHERE site = ?", (to_text(next_at), site))
 
     def owe(self, run: Run, structure: Structure, *, at: datetime) -> tuple[Delivery, Changes]:
         """Make the structure durable before it is sent; it supersedes an older one that still waits."""
         document = to_document(structure)
         body = to_bytes(document)
-        body_sha256 = sha256(body).hexdigest()
-        before = self.newest_structure(run.site)
-        changes = diff(dict(before.document) if before else None, document)
+        changes = diff(dict(run.newest.document) if run.newest else None, document)
         with self._store.transaction() as database:
-            # Ever-growing, whatever the clock does.
-            generation = max((before.generation if before else 0) + 1, int(at.timestamp() * 1000))
-            key = self._idempotency_key(database, run.site, generation, body_sha256)
-            database.execute(
-                """INSERT OR REPLACE INTO outbox
-                   (site, generation, body, body_sha256, idempotency_key, state, next_at, owed_at)
-                   VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)""",
-                (run.site, generation, body, body_sha256, key, to_text(at), to_text(at)),
-            )
-            database.execute(
-                "INSERT INTO structure (site, generation, digest, fetched_at, document, changes) VALUES (?, ?, ?, ?, ?, ?)",
-                (run.site, generation, digest(document), to_text(structure.fetched_at), body.decode(),
-                 to_json(changes.as_json())),
-            )
+            # After the loss of the state too, something that nobody remembers may be on its way.
+            lost = run.newest is None and self._store.set_aside is not None
+            generation = put_in(database, run.site, body, at=at, may_arrive_late=lost)
+            remember(database, run.site, generation, digest(document), structure.fetched_at, body, changes)
             database.execute("UPDATE slot SET state = 'owed', failures = 0, next_at = NULL WHERE site = ?", (run.site,))
             database.execute(
                 "UPDATE run SET generation = ?, result = 'pending', provenance = ? WHERE id = ?",
-                (generation, self._redactor.hide(to_json(structure.provenance)), run.id),
+                (generation, self._redactor.hide_in_json(to_json(structure.provenance)), run.id),
             )
             self._remember_counts(database, run.site, structure, at)
-            self._prune(database, run.site)
-        delivery = self.owed_to(run.site)
+            self._prune(database, run.site, at)
+        return self._just_owed(run.site), changes
+
+    def owe_again(self, delivery: Delivery, *, at: datetime) -> Delivery | None:
+        """The backend went back to an older structure: what it had is owed once more, as a new document.
+
+        None when a newer one is owed, or was delivered, meanwhile.
+        """
+        newest = self.newest_structure(delivery.site)
+        with self._store.transaction() as database:
+            count_look(database, delivery.site, at)
+            if self.owed_to(delivery.site) or newest is None or newest.generation != delivery.generation:
+                return None
+            generation = put_in(database, delivery.site, delivery.body, at=at)
+            remember(database, delivery.site, generation, newest.digest, newest.fetched_at, delivery.body, Changes())
+            database.execute(
+                "INSERT INTO run (site, trigger, started_at, result, generation) VALUES (?, ?, ?, 'pending', ?)",
+                (delivery.site, Trigger.LATE_ARRIVAL, to_text(at), generation),
+            )
+        return self._just_owed(delivery.site)
+
+    def _just_owed(self, site: str) -> Delivery:
+        delivery = self.owed_to(site)
         assert delivery is not None, "it was written in this transaction"
-        return delivery, changes
+        return delivery
+
+    def record_look(self, delivery: Delivery, *, at: datetime) -> None:
+        """The backend was asked whether it still shows a delivered document."""
+        with self._store.transaction() as database:
+            count_look(database, delivery.site, at)
 
     def record_receipt(self, delivery: Delivery, receipt: Receipt, *, at: datetime) -> None:
         """The backend has it. A newer document that arrived meanwhile stays owed."""
         with self._store.transaction() as database:
             which = (delivery.site, delivery.generation)
+            look_back_later(database, delivery, at)
             gone = database.execute("DELETE FROM outbox WHERE site = ? AND generation = ?", which).rowcount
             if gone:
                 database.execute("UPDATE slot SET state = 'closed' WHERE site = ? AND state = 'owed'", (delivery.site,))
@@ -114,14 +162,20 @@ class Ledger(History):
             )
 
     def record_failure(self, delivery: Delivery, error: AgentError, *, at: datetime, next_at: datetime) -> None:
-        """The backend does not have it, or did not say so: it stays owed, and is tried again at `next_at`."""
+        """The backend does not have it, or did not say so: it stays owed, and is tried again at `next_at`.
+
+        What was refused as it is waits for the next slot's document instead. A pause is no try.
+        """
         result = Result.PENDING if error.transient else Result.HELD
+        state = "quarantined" if isinstance(error, DeliveryRejected) else result
+        tried = not isinstance(error, BackendPaused)
+        late = isinstance(error, BackendError) and error.may_arrive_late
         why = self._why(error)
         with self._store.transaction() as database:
             database.execute(
-                """UPDATE outbox SET state = ?, failures = failures + 1, next_at = ?, reason = ?, message = ?, hint = ?
-                   WHERE site = ? AND generation = ?""",
-                (result, to_text(next_at), *why, delivery.site, delivery.generation),
+                """UPDATE outbox SET state = ?, failures = failures + ?, next_at = ?, reason = ?, message = ?, hint = ?,
+                   may_arrive_late = max(may_arrive_late, ?) WHERE site = ? AND generation = ?""",
+                (state, tried, to_text(next_at), *why, late, delivery.site, delivery.generation),
             )
             database.execute(
                 """UPDATE run SET result = ?, finished_at = ?, reason = ?, message = ?, hint = ?
@@ -129,13 +183,20 @@ class Ledger(History):
                 (result, to_text(at), *why, delivery.site, delivery.generation),
             )
 
+    def record_offers(self, backend: str, offers: frozenset[str]) -> None:
+        """What it offers from now on, in place of what it said before."""
+        with self._store.transaction() as database:
+            database.execute("DELETE FROM offer WHERE backend = ?", (backend,))
+            database.executemany("INSERT INTO offer (backend, name) VALUES (?, ?)", [(backend, one) for one in offers])
+
     def recover(self) -> None:
-        """After a start: runs that never ended were interrupted; what they owed still waits."""
+        """After a start: runs that never ended were interrupted; what they owed still waits, and may be on its way."""
         with self._store.transaction() as database:
             database.execute(
                 """UPDATE run SET result = 'interrupted', finished_at = started_at
                    WHERE finished_at IS NULL AND generation IS NULL"""
             )
+            database.execute("UPDATE outbox SET may_arrive_late = 1")
 
     def forget_held(self, *, at: datetime) -> None:
         """Settings may have changed since: what is held is tried once more now."""
@@ -164,7 +225,7 @@ class Ledger(History):
             (to_text(next_at), site),
         )
         # A site that never answers is tried a hundred times a day, for years.
-        self._prune(database, site)
+        self._prune(database, site, at)
 
     def _why(self, error: AgentError) -> tuple[str, str, str]:
         return error.reason, self._redactor.hide(error.message), self._redactor.hide(error.hint)
@@ -178,14 +239,16 @@ class Ledger(History):
             [(site, e.content_type.family, e.content_type.slug, e.count.value, to_text(at)) for e in fresh],
         )
 
-    def _idempotency_key(self, database: sqlite3.Connection, site: str, generation: int, body_sha256: str) -> str:
-        instance = database.execute("SELECT id FROM instance").fetchone()["id"]
-        return sha256("\n".join((instance, site, str(generation), body_sha256)).encode()).hexdigest()
-
-    def _prune(self, database: sqlite3.Connection, site: str) -> None:
-        for table, order in (("run", "id"), ("structure", "generation")):
+    def _prune(self, database: sqlite3.Connection, site: str, at: datetime) -> None:
+        """Old history goes, the newest entry stays however old it is."""
+        for table, order, moment in (("run", "id", "started_at"), ("structure", "generation", "fetched_at")):
             database.execute(
                 f"""DELETE FROM {table} WHERE site = ? AND {order} <=
-                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",  # noqa: S608 - its two names are written above
+                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",  # noqa: S608 - its names are written above
                 (site, site, KEPT_PER_SITE),
+            )
+            database.execute(
+                f"""DELETE FROM {table} WHERE site = ? AND {moment} < ?
+                    AND {order} < (SELECT max({order}) FROM {table} WHERE site = ?)""",  # noqa: S608
+                (site, to_text(at - KEPT_FOR), site),
             )

@@ -1,9 +1,11 @@
 """What the state holds, as frozen values without SQL."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from agent.structure.build import LastKnown
@@ -15,6 +17,8 @@ class Trigger(StrEnum):
 
     SCHEDULE = "schedule"
     DEMAND = "demand"
+    LATE_ARRIVAL = "late_arrival"
+    """The backend went back to an older structure, which had been on its way to it."""
 
 
 class Result(StrEnum):
@@ -47,12 +51,17 @@ class Run:
     id: int
     site: str
     last_known: LastKnown = field(repr=False)
+    newest: "Snapshot | None" = None
+    """The newest structure of this site."""
     before: Mapping[str, Any] = field(repr=False, default_factory=dict)
-    """The provenance of the newest structure of this site; empty when there is none yet."""
-    slugs: frozenset[tuple[Family, str]] = frozenset()
-    """The content types of that structure."""
+    """Its provenance; empty when there is none yet."""
     doubted_at: datetime | None = None
     """When the last reading was refused as a suspicious shrink, if it was."""
+
+    @property
+    def slugs(self) -> frozenset[tuple[Family, str]]:
+        """The content types of the newest structure."""
+        return self.newest.slugs if self.newest else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,11 @@ class Delivery:
     owed_at: datetime
     next_at: datetime
     held: bool = False
+    """Whether somebody has to do something first."""
+    quarantined: bool = False
+    """Held, and never sent again as it is: the next slot's document takes its place."""
+    to_check: bool = False
+    """It was delivered; the question is whether the backend still shows it."""
     reason: str | None = None
     message: str | None = None
     hint: str | None = None
@@ -123,3 +137,13 @@ class Snapshot:
     delivered_at: datetime | None
     document: Mapping[str, Any] = field(repr=False)
     changes: Mapping[str, list[str]]
+
+    @property
+    def slugs(self) -> frozenset[tuple[Family, str]]:
+        families = ((Family.POST_TYPE, "post_types"), (Family.TAXONOMY, "taxonomies"))
+        return frozenset((family, slug) for family, key in families for slug in self.document[key])
+
+
+def row_sha256(*values: str | int) -> str:
+    """The checksum of what never changes in a row, in the order of its columns."""
+    return sha256(json.dumps(values).encode()).hexdigest()

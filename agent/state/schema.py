@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 
 from agent.errors import StateTooNew
+from agent.state.records import row_sha256
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -72,7 +73,61 @@ def m001_first_tables(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables,)
+def m002_checked_rows(database: sqlite3.Connection) -> None:
+    """Rows that tell when they were damaged, documents that are not sent again, and looks at the backend afterwards."""
+    for statement in (
+        "ALTER TABLE outbox RENAME TO outbox_1",
+        """CREATE TABLE outbox (
+            site TEXT PRIMARY KEY,
+            generation INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            body_sha256 TEXT NOT NULL,
+            row_sha256 TEXT NOT NULL,
+            idempotency_key TEXT NOT NULL,
+            -- Refused ones are quarantined: the same bytes would be refused again.
+            state TEXT NOT NULL CHECK (state IN ('pending', 'held', 'quarantined')),
+            failures INTEGER NOT NULL DEFAULT 0,
+            next_at TEXT NOT NULL,
+            owed_at TEXT NOT NULL,
+            -- Whether this document, or one before it, may still be on its way to the backend.
+            may_arrive_late INTEGER NOT NULL DEFAULT 0,
+            reason TEXT,
+            message TEXT,
+            hint TEXT
+        ) STRICT""",
+        """INSERT INTO outbox (site, generation, body, body_sha256, row_sha256, idempotency_key, state, failures,
+            next_at, owed_at, reason, message, hint)
+           SELECT site, generation, body, body_sha256, '', idempotency_key, state, failures,
+            next_at, owed_at, reason, message, hint FROM outbox_1""",
+        "DROP TABLE outbox_1",
+        "ALTER TABLE structure ADD COLUMN row_sha256 TEXT NOT NULL DEFAULT ''",
+        # The delivered document that the backend has to show still, and how often that was looked at.
+        """CREATE TABLE recheck (
+            site TEXT PRIMARY KEY,
+            generation INTEGER NOT NULL,
+            next_at TEXT NOT NULL,
+            looks INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+    ):
+        database.execute(statement)
+    for table, columns in (
+        ("outbox", "site, generation, body_sha256, idempotency_key, owed_at"),
+        ("structure", "site, generation, digest, fetched_at, document, changes"),
+    ):
+        for number, *values in database.execute(f"SELECT rowid, {columns} FROM {table}").fetchall():  # noqa: S608 - written above
+            checksum = row_sha256(*values)
+            database.execute(f"UPDATE {table} SET row_sha256 = ? WHERE rowid = ?", (checksum, number))  # noqa: S608
+
+
+def m003_offers(database: sqlite3.Connection) -> None:
+    """What a backend has said that it offers besides: a look-up says so, and after a restart none may come for a day."""
+    database.execute(
+        "CREATE TABLE offer (backend TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (backend, name)) STRICT"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_checked_rows, m003_offers)
+NEWEST_VERSION = len(MIGRATIONS)
 
 
 def known_version(database: sqlite3.Connection) -> int:

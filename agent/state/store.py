@@ -3,14 +3,16 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from agent.errors import StateBusy, StateError, StateFailed
-from agent.state.files import OwnerLock, own_file, own_folder, unwritable
-from agent.state.schema import known_version, migrate
+from agent.errors import StateBusy, StateError, StateFailed, StateFull, StateUnwritable
+from agent.state.files import OWNER_HINT, OwnerLock, own_file, own_folder, set_aside, unwritable
+from agent.state.records import row_sha256
+from agent.state.schema import NEWEST_VERSION, known_version, migrate
 
 FILE_NAME = "state.sqlite3"
 
@@ -22,16 +24,22 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
     "PRAGMA secure_delete = ON",
+    # 4 GiB of state, and 4 MiB of log behind a checkpoint: bounds that no ordinary agent comes near.
+    "PRAGMA max_page_count = 1048576",
+    "PRAGMA journal_size_limit = 4194304",
 )
 _BUSY_SECONDS = 5.0
+_CHUNK = 1 << 20
 
 
 class Store:
     """One connection to the state; `transaction` is the only way to change anything."""
 
-    def __init__(self, database: sqlite3.Connection, lock: OwnerLock | None) -> None:
+    def __init__(self, database: sqlite3.Connection, lock: OwnerLock | None, *, set_aside: Path | None = None) -> None:
         self._database = database
         self._lock = lock
+        self.set_aside = set_aside
+        """Where a damaged file lies whose place this state has taken; None as a rule."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -40,12 +48,12 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                self._database.execute("COMMIT")  # on a full disk it is this that fails
             except BaseException:
                 # After an I/O error SQLite may have rolled back already.
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with _translated():
@@ -62,21 +70,93 @@ class Store:
 
 
 def open_store(folder: Path) -> Store:
-    """The state in this folder, made at need; raises StateError, and holds the folder until closed."""
+    """The state in this folder, made at need; raises StateError, and holds the folder until closed.
+
+    A damaged file is set aside and a new state begun: what it says cannot be believed, and every site
+    can be read anew. One that only could not be read at the moment stays where it is.
+    """
     lock = OwnerLock(own_folder(folder))
+    file = folder / FILE_NAME
+    damaged = None
     try:
-        file = folder / FILE_NAME
-        # Made here first, so that SQLite gives its mode to -wal and -shm too.
-        own_file(file)
-        with _connected(f"{file.resolve().as_uri()}?mode=rw") as database:
-            for pragma in _PRAGMAS:
-                database.execute(pragma)
-            _refuse_corruption(database, file)
-            migrate(database)
+        try:
+            database = _opened(file)
+        except StateError as error:
+            if error.reason != CORRUPT_REASON:
+                raise
+            _doubt(file)
+            damaged = set_aside(file)
+            database = _opened(file)
     except BaseException:
         lock.release()
         raise
-    return Store(database, lock)
+    return Store(database, lock, set_aside=damaged)
+
+
+def _doubt(file: Path) -> None:
+    """Raises StateFailed unless a file that looked damaged can be read whole, and looks so once more.
+
+    SQLite reports a page that the disk would not give as damage, too.
+    """
+    try:
+        for one in (file, file.with_name(f"{file.name}-wal")):
+            with suppress(FileNotFoundError), one.open("rb") as content:
+                while content.read(_CHUNK):
+                    pass
+    except OSError as error:
+        raise _failed(f"{error.strerror or error}") from error
+    try:
+        _opened(file).close()
+    except StateError as error:
+        if error.reason != CORRUPT_REASON:
+            raise
+    else:
+        raise _failed("the disk gave another content a moment ago")
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """The database, sound and with all its tables; raises StateError."""
+    # Made here first, so that SQLite gives its mode to -wal and -shm too.
+    own_file(file)
+    with _connected(f"{file.resolve().as_uri()}?mode=rw") as database:
+        known_version(database)  # a newer version's file is left as it is
+        for pragma in _PRAGMAS:
+            database.execute(pragma)
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise corrupt(file.name)
+        migrate(database)
+        with understood(file.name):
+            _check_rows(database)
+    return database
+
+
+def _check_rows(database: sqlite3.Connection) -> None:
+    """Raises StateFailed or ValueError for a row that is not as it was written, of those that a run believes."""
+    for row in database.execute("SELECT * FROM outbox"):
+        check_outbox(row)
+    for row in database.execute(
+        "SELECT *, max(generation) FROM structure GROUP BY site"  # of SQLite: the other columns are that row's
+    ):
+        check_structure(row)
+    for row in database.execute("SELECT day, next_at FROM slot"):
+        date.fromisoformat(row["day"])
+        maybe_moment(row["next_at"])
+
+
+def check_outbox(row: sqlite3.Row) -> None:
+    """Raises StateFailed for an owed document that is not the one that was written."""
+    frozen = (row["site"], row["generation"], row["body_sha256"], row["idempotency_key"], row["owed_at"])
+    if row_sha256(*frozen) != row["row_sha256"] or sha256(row["body"]).hexdigest() != row["body_sha256"]:
+        raise corrupt(f"the owed document of {row['site']} is not the one that was written")
+    to_moment(row["next_at"])
+
+
+def check_structure(row: sqlite3.Row) -> None:
+    """Raises StateFailed for a structure that is not the one that was written."""
+    columns = ("site", "generation", "digest", "fetched_at", "document", "changes")
+    if row_sha256(*(row[column] for column in columns)) != row["row_sha256"]:
+        raise corrupt(f"a structure of {row['site']} is not the one that was written")
 
 
 def read_store(folder: Path) -> Store | None:
@@ -88,10 +168,21 @@ def read_store(folder: Path) -> Store | None:
     except OSError as error:
         raise unwritable(file, error) from None
     with _connected(f"{file.resolve().as_uri()}?mode=ro") as database:
-        if known_version(database) == 0:
+        version = known_version(database)
+        if version == 0:
             database.close()
             return None
-    return Store(database, None)
+        return Store(database if version == NEWEST_VERSION else _migrated_copy(database), None)
+
+
+def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
+    """In memory: who only looks leaves the file to the program that owns it."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.row_factory = sqlite3.Row
+    with closing(database):
+        database.backup(copy)
+    migrate(copy)
+    return copy
 
 
 @contextmanager
@@ -107,18 +198,24 @@ def _connected(uri: str) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def _refuse_corruption(database: sqlite3.Connection, file: Path) -> None:
-    verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise corrupt(file.name)
+CORRUPT_REASON = "state_corrupt"
 
 
 def corrupt(what: str) -> StateError:
     return StateFailed(
         f"the state is damaged ({what})",
-        reason="state_corrupt",
-        hint="Move the folder away and start again: every site is read anew, and nothing is lost but history.",
+        reason=CORRUPT_REASON,
+        hint="The next wpsa run or wpsa sync sets the damaged file aside and reads every site anew.",
     )
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Values that no program of ours has written are damage."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError) as error:
+        raise corrupt(f"{what} holds a value that nobody wrote") from error
 
 
 @contextmanager
@@ -127,20 +224,43 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise StateBusy(
+        raise _ours(error) from error
+    except UnicodeDecodeError as error:
+        # Of the sqlite3 module itself, where SQLite's message quotes what stands in a damaged file.
+        raise corrupt("it holds text that is none") from error
+
+
+def _ours(error: sqlite3.DatabaseError) -> StateError:
+    kind = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
+    match kind:
+        case "BUSY" | "LOCKED":
+            return StateBusy(
                 "the state stays locked by another program",
                 reason="state_busy",
                 hint="End the backup or the program that holds it.",
-            ) from error
-        if "malformed" in text or "not a database" in text:
-            raise corrupt(text) from error
-        raise StateFailed(
-            f"the state cannot be written or read: {text}",
-            reason="state_full" if "full" in text else "state_io",
-            hint="Look at the free space and the health of the disk.",
-        ) from error
+            )
+        case "CORRUPT" | "NOTADB" | "FORMAT":
+            return corrupt(str(error))
+        case "FULL":
+            return StateFull(
+                "the disk with the state is full",
+                reason="state_full",
+                hint="Make room; what was owed before is kept, and goes on by itself.",
+            )
+        case "READONLY" | "CANTOPEN" | "PERM" | "AUTH":
+            return StateUnwritable(f"the state cannot be written: {error}", reason="state_ro", hint=OWNER_HINT)
+        case _ if "decode to UTF-8" in str(error) or str(error).startswith("no such"):
+            return corrupt(str(error))
+        case _:
+            return _failed(str(error))
+
+
+def _failed(what: str) -> StateError:
+    return StateFailed(
+        f"the state cannot be written or read: {what}",
+        reason="state_io",
+        hint="Look at the health of the disk, then start again.",
+    )
 
 
 def to_text(moment: datetime) -> str:

@@ -12,6 +12,10 @@ class Changes:
 
     structure: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    """Of `structure`: content types that came, went or were renamed."""
+    count_steps: tuple[tuple[int, int], ...] = ()
+    """Before and after, for each of `counts`."""
 
     def __bool__(self) -> bool:
         return bool(self.structure or self.counts)
@@ -24,6 +28,12 @@ class Changes:
 class _Found:
     structure: list[str] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    count_steps: list[tuple[int, int]] = field(default_factory=list)
+
+    def change_of_types(self, text: str) -> None:
+        self.structure.append(text)
+        self.types.append(text)
 
 
 def diff(before: dict[str, Any] | None, after: dict[str, Any]) -> Changes:
@@ -36,22 +46,23 @@ def diff(before: dict[str, Any] | None, after: dict[str, Any]) -> Changes:
             found.structure.append(f"{name}: {before.get(key) or 'unknown'} → {after.get(key) or 'unknown'}")
     for key, family in _FAMILIES:
         _compare(family, before.get(key, {}), after.get(key, {}), found)
-    return Changes(tuple(found.structure), tuple(found.counts))
+    return Changes(tuple(found.structure), tuple(found.counts), tuple(found.types), tuple(found.count_steps))
 
 
 def _compare(family: str, before: dict[str, Any], after: dict[str, Any], found: _Found) -> None:
     for slug in sorted(after.keys() - before.keys()):
-        found.structure.append(f"{family} {slug} is new: “{after[slug]['label']}”, {after[slug]['count']}")
+        found.change_of_types(f"{family} {slug} is new: “{after[slug]['label']}”, {after[slug]['count']}")
     for slug in sorted(before.keys() - after.keys()):
-        found.structure.append(f"{family} {slug} is no longer visible (was “{before[slug]['label']}”)")
+        found.change_of_types(f"{family} {slug} is no longer visible (was “{before[slug]['label']}”)")
     for slug in sorted(before.keys() & after.keys()):
         old, new = before[slug], after[slug]
         if old["label"] != new["label"]:
-            found.structure.append(f"{family} {slug} is now called “{new['label']}” (was “{old['label']}”)")
+            found.change_of_types(f"{family} {slug} is now called “{new['label']}” (was “{old['label']}”)")
         for setting in ("enabled", "fetch_limit"):
             if old[setting] != new[setting]:
                 found.structure.append(f"{family} {slug}: {setting} {old[setting]} → {new[setting]}")
         if old["count"] != new["count"]:
+            found.count_steps.append((old["count"], new["count"]))
             found.counts.append(
                 f"{new['label']} ({slug}): {old['count']} → {new['count']} ({new['count'] - old['count']:+})"
             )

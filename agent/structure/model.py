@@ -1,7 +1,7 @@
 """The values that walk down the line: what WordPress said, and the structure we make of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -174,6 +174,10 @@ class Choices:
 
     def about(self, content_type: ContentType) -> Choice:
         return self.exceptions.get((content_type.family, content_type.slug), self.default)
+
+    def under(self, chosen: Mapping[tuple[Family, str], Choice]) -> "Choices":
+        """With these above the operator's: what people chose at the backend, who look at what it fetches."""
+        return replace(self, exceptions={**self.exceptions, **chosen}) if chosen else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,13 @@ class StandIn:
         ]
     )
     fault: str = ""
-    """Of pushes: `500`, `401`, `html`, `drop before commit`, `drop after commit`; empty for none."""
+    """Of pushes: `500`, `401`, `422`, `202`, `html`, `drop before commit`, `drop after commit`; empty for none."""
     listing_fault: str = ""
     """Of the look-up: `html`, `hang`; empty for none."""
     faults_left: int = -1
     """How often the fault of pushes still strikes; -1 for ever."""
+    attempts: int = 0
+    """Pushes that arrived, accepted or not."""
     pushes: list[Push] = field(default_factory=list)
     """Every push that was accepted, repeated ones too."""
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -60,10 +62,13 @@ class StandIn:
     """Set it to end a hanging look-up."""
 
     def __enter__(self) -> Self:
-        self._server = _Server(self)
+        self._server = _Server(self, self.handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         return self
+
+    def handler(self) -> type["Handler"]:
+        return Handler
 
     def __exit__(self, *_: object) -> None:
         self.released.set()
@@ -135,13 +140,14 @@ class StandIn:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, backend: StandIn) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, backend: StandIn, handler: type["Handler"]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.backend = backend
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes, and the second would wait for an acknowledgement
 
     @property
     def backend(self) -> StandIn:
@@ -163,8 +169,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"detail": "Not found."})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
         integration = _integration_in(self.path, "update-structure")
+        if len(body) < length:
+            self._drop()  # the agent was killed meanwhile
+            return
         if not self._is_known():
             return
         if integration is None or integration not in self.backend.ids:
@@ -174,11 +184,17 @@ class _Handler(BaseHTTPRequestHandler):
             integration, json.loads(body), body, self.headers["Idempotency-Key"],
             int(self.headers["X-Structure-Generation"]),
         )  # fmt: skip
+        self.backend.attempts += 1
         match self.backend.strikes():
             case "500":
                 self._answer(500, {"detail": "database is away"})
             case "401":
                 self._answer(401, {"detail": "Invalid API key."})
+            case "422":
+                self._answer(422, {"post_types": ["A post type “book” is not allowed here."]})
+            case "202":
+                self.backend.keep(push)
+                self._answer(202, {"success": True, "message": "Queued"})
             case "html":
                 self._page()
             case "drop before commit":

@@ -2,11 +2,13 @@
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from backend import LIST_SHAPES, StandIn
-from journey import PATIENCE_SECONDS, Wpsa
+from journey import API_KEY, PATIENCE_SECONDS, Wpsa
 
 KEYS = [
     "site_url", "wordpress_version", "timestamp", "post_types", "taxonomies",
@@ -54,7 +56,8 @@ def test_choices_of_the_operator_travel_with_the_document(wpsa: Wpsa, backend: S
     ("fault", "code", "word"),
     [
         ("drop before commit", 75, "delivery pending"),
-        ("html", 75, "delivery pending"),
+        ("html", 76, "delivery pending"),
+        ("422", 65, "delivery waits for you"),
         ("401", 77, "delivery waits for you"),
     ],
 )
@@ -67,6 +70,83 @@ def test_a_push_that_fails_is_no_success(wpsa: Wpsa, backend: StandIn, fault: st
     assert word in done.stdout
     assert "successfully" not in done.stdout + done.stderr
     assert backend.stored == {}
+
+
+def test_a_web_page_is_no_success_although_the_site_did_not_change(wpsa: Wpsa, backend: StandIn) -> None:
+    """What the backend shows is equal to what was pushed, but of the day before: its readers see an old time."""
+    assert wpsa.run("sync").code == 0
+    backend.fault = "html"
+    # By the backend's own clock, it was fetched before the second one was owed.
+    earlier = datetime.now(UTC) - timedelta(days=1)
+    backend.stored["8"]["last_structure_fetch"] = earlier.isoformat()
+
+    assert wpsa.run("sync").code == 76
+
+
+def test_what_is_queued_is_delivered_once_the_backend_shows_it(wpsa: Wpsa, backend: StandIn) -> None:
+    backend.fault = "202"
+
+    done = wpsa.run("sync")
+
+    assert done.code == 0, done.stdout + done.stderr
+
+
+def test_a_rejected_document_is_never_sent_again_and_the_next_one_is(wpsa: Wpsa, backend: StandIn) -> None:
+    backend.fault = "422"
+    rejected = wpsa.run("sync")
+    backend.heal()
+    sent = backend.attempts
+    [standing] = wpsa.run("status", "--json").json
+
+    # The site is down, so nothing newer takes the place of what was rejected.
+    down = wpsa.run("sync", SITE_URL="http://127.0.0.1:9")
+
+    assert (rejected.code, down.code) == (65, 69)
+    assert "not allowed here" in rejected.stdout
+    assert (standing["pending"]["quarantined"], standing["pending"]["next_at"]) == (True, None)
+    assert "refused; the next slot's takes its place" in wpsa.run("status").stdout
+    assert backend.attempts == sent
+    assert wpsa.run("sync").code == 0
+    assert backend.attempts == sent + 1
+
+
+def test_a_key_that_is_replaced_while_a_sync_runs_is_read_anew(wpsa: Wpsa, backend: StandIn) -> None:
+    file = wpsa.home / "key"
+    file.write_text(f"{API_KEY}\n")
+    del wpsa.settings["BACKEND_API_KEY"]
+    backend.listing_fault = "hang"  # after the old key was taken, and before the push
+    with wpsa.start("--log-level", "debug", "sync", BACKEND_API_KEY_FILE=str(file)) as running:
+        assert backend.listed.wait(PATIENCE_SECONDS)
+        backend.api_key = "key-CANARY-of-the-next-year"
+        file.write_text(backend.api_key)
+        backend.released.set()
+        code = running.process.wait(PATIENCE_SECONDS)
+
+    assert code == 0
+    assert len(backend.pushes) == 1
+    logged = "".join(data.decode("utf-8", "replace") for name, data in wpsa.files().items() if "stderr" in name)
+    assert "request.finished" in logged
+    assert "CANARY" not in logged
+
+
+def test_a_damaged_state_is_set_aside_and_everything_read_anew(wpsa: Wpsa, backend: StandIn) -> None:
+    assert wpsa.run("sync").code == 0
+    file = wpsa.state / "state.sqlite3"
+    file.write_bytes(b"\0" * 4096 + file.read_bytes()[4096:])
+
+    seen = wpsa.run("status")
+    mended = wpsa.run("sync")
+
+    assert (seen.code, len(seen.said)) == (74, 1), seen.stderr
+    assert "the state is damaged" in seen.said[0]
+    assert mended.code == 0, mended.stderr
+    [warning] = [line for line in mended.log if line["event"] == "state.rebuilt"]
+    aside = Path(warning["set_aside"])
+    assert aside.read_bytes().startswith(b"\0" * 4096)
+    assert aside.stat().st_mode & 0o777 == 0o600
+    assert backend.pushes[1].generation > backend.pushes[0].generation
+    assert wpsa.run("status").code == 0
+    assert [line["event"] for line in wpsa.run("sync").log].count("state.rebuilt") == 0
 
 
 def test_what_a_backend_is_owed_reaches_it_with_the_next_sync(wpsa: Wpsa, backend: StandIn) -> None:

@@ -9,7 +9,7 @@ from builders import a_site
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.fleet import due_task
+from agent.agenda import due_task
 from agent.schedule import CLOCK_ERROR, DailyMoment, next_slot, slot_at
 from agent.state.records import SlotRow, SlotState
 

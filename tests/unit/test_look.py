@@ -59,8 +59,8 @@ def test_what_waits_and_why_is_told(read: Settings, ledger: Ledger) -> None:
     said = standing.as_json()
     assert said["last_run"]["result"] is Result.HELD
     assert said["pending"] | {"generation": 0} == {
-        "generation": 0, "owed_at": "2026-11-21T10:00:00Z", "next_at": "2026-11-21T11:00:00Z", "tries": 1,
-        "held": True, "reason": "be_rejected", "message": "it refused", "hint": "Look.",
+        "generation": 0, "owed_at": "2026-11-21T10:00:00Z", "next_at": None, "tries": 1,
+        "held": True, "quarantined": True, "reason": "be_rejected", "message": "it refused", "hint": "Look.",
     }  # fmt: skip
 
 

@@ -16,6 +16,10 @@ def unread(kind: type[AgentError] = SiteUnreachable, **options: int) -> Outcome:
     return Outcome("d", Result.UNREADABLE, 1.0, kind("m", reason="r", hint="h", **options))  # type: ignore[arg-type]
 
 
+def pending(kind: type[AgentError], **options: int) -> Outcome:
+    return Outcome("g", Result.PENDING, 1.0, kind("m", reason="r", hint="h", **options))  # type: ignore[arg-type]
+
+
 def held(kind: type[AgentError] = CredentialsRefused) -> Outcome:
     return Outcome("e", Result.HELD, 1.0, kind("m", reason="r", hint="h"))
 
@@ -29,6 +33,8 @@ def held(kind: type[AgentError] = CredentialsRefused) -> Outcome:
         ([PENDING], 75),
         ([PENDING, PENDING], 75),
         ([DONE, PENDING], 75),
+        ([pending(errors.BackendUnreachable, exit_code=76)], 76),
+        ([pending(errors.BackendUnreachable, exit_code=76), DONE], 3),
         ([unread()], 69),
         ([unread(), unread()], 69),
         ([held()], 77),
@@ -43,7 +49,7 @@ def held(kind: type[AgentError] = CredentialsRefused) -> Outcome:
     ],
 )
 def test_one_site_gives_its_own_code_and_several_a_common_one(outcomes: list[Outcome], code: int) -> None:
-    assert exit_code_of(outcomes) == code
+    assert exit_code_of(outcome.exit_code for outcome in outcomes) == code
 
 
 CODES = {
@@ -51,11 +57,14 @@ CODES = {
     "SiteUnreachable": 69, "SiteThrottled": 69, "LoginRefused": 77, "RestClosed": 77, "RestApiNotFound": 65,
     "SiteSuspended": 65, "WrongSite": 65, "SiteMoved": 78, "AnswerNotUnderstood": 65,
     "SuspiciousShrink": 65,
-    "BackendUnreachable": 75, "BackendThrottled": 75, "CredentialsRefused": 77, "IntegrationNotFound": 69,
-    "IntegrationAmbiguous": 78, "DeliveryRejected": 65, "ContractBroken": 76,
-    "StateUnwritable": 73, "StateFailed": 74, "StateBusy": 74, "StateTooNew": 78,
+    "BackendUnreachable": 75, "BackendThrottled": 75, "BackendPaused": 75, "CredentialsRefused": 77, "IntegrationNotFound": 69,
+    "IntegrationAmbiguous": 78, "DeliveryRejected": 65, "ContractBroken": 76, "NotificationFailed": 69,
+    "StateUnwritable": 73, "StateFailed": 74, "StateFull": 74, "StateBusy": 74, "StateTooNew": 78,
 }  # fmt: skip
-TRANSIENT = {"SiteUnreachable", "SiteThrottled", "SuspiciousShrink", "BackendUnreachable", "BackendThrottled", "StateBusy"}
+TRANSIENT = {
+    "SiteUnreachable", "SiteThrottled", "SuspiciousShrink", "BackendUnreachable", "BackendThrottled", "BackendPaused",
+    "NotificationFailed", "StateBusy",
+}  # fmt: skip
 
 
 def leaves(kind: type[AgentError] = AgentError) -> list[type[AgentError]]:

@@ -1,25 +1,33 @@
 """The story of one site, with a real state between a reader and a backend of our own."""
 
+import asyncio
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import NOW, a_delivery, a_post_type, a_site, a_taxonomy, answers, counted, uncounted
-from fakes import FakeBackend, FakeReader, ManualClock, ports
+from fakes import FakeBackend, FakeReader, ManualClock, an_agent, ports
 
 from agent.errors import (
     AgentError,
+    BackendPaused,
     BackendThrottled,
     BackendUnreachable,
+    ContractBroken,
+    CredentialsRefused,
     DeliveryRejected,
+    IntegrationNotFound,
     LoginRefused,
     RestClosed,
     SiteThrottled,
     SiteUnreachable,
     StateFailed,
+    StateFull,
     SuspiciousShrink,
 )
+from agent.rounds import Rounds
 from agent.state.ledger import Ledger
 from agent.state.records import Result, SlotState, Trigger
 from agent.structure.model import Answers, Choices, Family, LoginState
@@ -73,7 +81,11 @@ async def test_a_site_that_did_not_change_is_pushed_all_the_same(ledger: Ledger,
     [
         (an(BackendUnreachable), Result.PENDING, 2.5),
         (an(BackendThrottled, retry_after_seconds=600), Result.PENDING, 600),
+        (an(BackendPaused, retry_after_seconds=77.0), Result.PENDING, 77),
         (an(DeliveryRejected), Result.HELD, 3600),
+        (an(CredentialsRefused), Result.HELD, 3600),
+        (an(IntegrationNotFound), Result.HELD, 900),
+        (an(ContractBroken), Result.HELD, 3600),
     ],
 )
 async def test_what_the_backend_does_not_take_stays_owed(
@@ -144,12 +156,177 @@ async def test_a_second_try_repeats_bytes_and_key(ledger: Ledger, clock: ManualC
 
     outcome = await redeliver(owed, with_ports)
 
+    assert outcome is not None
     first, second = backend.asked
     assert outcome.result is Result.DELIVERED
     assert (first.body, first.idempotency_key, first.generation) == (
         second.body, second.idempotency_key, second.generation
     )
     assert ledger.owed_to("shop") is None
+
+
+async def test_a_document_that_a_newer_one_replaced_meanwhile_is_not_sent(ledger: Ledger, clock: ManualClock) -> None:
+    with_ports, backend, _ = world(ledger, clock, an(BackendUnreachable))
+    await sync_site(TASK, with_ports)
+    older = ledger.owed_to("shop")
+    assert older is not None
+    clock.advance(days=1)
+    await sync_site(TASK, with_ports)
+
+    assert await redeliver(older, with_ports) is None
+
+    assert [one.generation for one in backend.asked] == sorted({one.generation for one in backend.asked})
+
+
+async def test_a_newer_document_that_waits_for_somebody_is_not_sent_in_an_older_ones_place(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    with_ports, backend, _ = world(ledger, clock, an(BackendUnreachable), an(DeliveryRejected))
+    await sync_site(TASK, with_ports)
+    older = ledger.owed_to("shop")
+    assert older is not None
+    clock.advance(days=1)
+    await sync_site(TASK, with_ports)
+
+    assert await redeliver(older, with_ports) is None
+
+    assert len(backend.asked) == 2
+
+
+async def test_a_full_disk_at_the_receipt_is_pending_and_not_a_success(
+    ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_ports, backend, _ = world(ledger, clock)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise an(StateFull)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "record_receipt", full)
+        outcome = await sync_site(TASK, with_ports)
+
+    assert (outcome.result, outcome.exit_code) == (Result.PENDING, 75)
+    owed = ledger.owed_to("shop")
+    assert owed is not None
+    await redeliver(owed, with_ports)
+    assert len({one.idempotency_key for one in backend.asked}) == 1, "the repeat changes nothing there"
+
+
+async def test_a_full_disk_at_the_failure_is_what_the_failure_was(
+    ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_ports, _, _ = world(ledger, clock, an(CredentialsRefused))
+
+    def full(*_: Any, **__: Any) -> None:
+        raise an(StateFull)
+
+    monkeypatch.setattr(ledger, "record_failure", full)
+    outcome = await sync_site(TASK, with_ports)
+
+    assert (outcome.result, outcome.exit_code) == (Result.HELD, 77)
+    assert ledger.owed_to("shop")
+
+
+async def test_a_full_disk_before_the_document_is_durable_is_no_outcome(
+    ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_ports, backend, _ = world(ledger, clock)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise an(StateFull)
+
+    monkeypatch.setattr(ledger, "owe", full)
+    with pytest.raises(StateFull):
+        await sync_site(TASK, with_ports)
+
+    assert backend.asked == []
+
+
+async def test_an_older_structure_that_arrives_late_is_replaced_again(ledger: Ledger, clock: ManualClock) -> None:
+    """A proxy held the first push for a minute and let it go after the second one."""
+    late = an(BackendUnreachable)
+    late.may_arrive_late = True
+    with_ports, backend, reader = world(ledger, clock, late)
+    await sync_site(TASK, with_ports)
+    first = json.loads(backend.asked[0].body)
+    reader.says["shop"] = answers((a_post_type("post"), counted(200)), (a_post_type("page"), counted(12)))
+    clock.advance(seconds=10)
+    await sync_site(TASK, with_ports)
+    backend.holds["shop"] = first
+
+    clock.advance(seconds=60)
+    [check] = ledger.due(at=clock.at, sites=["shop"])
+    outcome = await redeliver(check, with_ports)
+
+    assert outcome is not None
+    assert outcome.result is Result.DELIVERED
+    assert backend.holds["shop"]["post_types"]["post"]["count"] == 200
+    assert backend.asked[-1].generation > backend.asked[-2].generation
+
+
+async def test_a_daemon_looks_back_by_itself(ledger: Ledger, clock: ManualClock, state_folder: Path) -> None:
+    late = an(BackendUnreachable)
+    late.may_arrive_late = True
+    backend = FakeBackend(late)
+    rounds = Rounds(an_agent(ledger, clock, FakeReader({"shop": answers()}), backend, state_folder))
+
+    async def look_after(**duration: float) -> int:
+        clock.advance(**duration)
+        rounds.look()
+        while rounds.in_hand or rounds.waiting:
+            await asyncio.sleep(0)
+        return len(backend.asked)
+
+    assert [await look_after(seconds=0), await look_after(seconds=15)] == [1, 2]
+    backend.holds["shop"] = {"post_types": {}}
+    assert await look_after(seconds=30) == 2
+    assert await look_after(seconds=31) == 3
+    assert backend.holds["shop"]["post_types"]["post"]["count"] == 123
+    backend.holds["shop"] = {"post_types": {}}
+    assert [await look_after(minutes=8), await look_after(minutes=2), await look_after(hours=9)] == [3, 4, 4]
+
+
+async def test_a_look_that_finds_the_structure_sends_nothing(ledger: Ledger, clock: ManualClock) -> None:
+    late = an(BackendUnreachable)
+    late.may_arrive_late = True
+    with_ports, backend, _ = world(ledger, clock, late)
+    await sync_site(TASK, with_ports)
+    await redeliver(ledger.owed_to("shop"), with_ports)  # type: ignore[arg-type]
+    sent = len(backend.asked)
+
+    for _ in range(2):
+        clock.advance(minutes=10)
+        [check] = ledger.due(at=clock.at, sites=["shop"])
+        assert await redeliver(check, with_ports) is None
+
+    assert len(backend.asked) == sent
+    assert ledger.due(at=clock.advance(days=1), sites=["shop"]) == []
+
+
+@pytest.mark.parametrize(("error", "looks_left"), [(an(BackendUnreachable), 1), (an(BackendPaused), 2)])
+async def test_a_look_that_gets_no_answer_doubts_nothing(
+    ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, error: AgentError, looks_left: int
+) -> None:
+    late = an(BackendUnreachable)
+    late.may_arrive_late = True
+    with_ports, backend, _ = world(ledger, clock, late)
+    await sync_site(TASK, with_ports)
+    await redeliver(ledger.owed_to("shop"), with_ports)  # type: ignore[arg-type]
+    [check] = ledger.due(at=clock.advance(minutes=1), sites=["shop"])
+
+    async def no_answer(_: Any) -> bool:
+        raise error
+
+    monkeypatch.setattr(backend, "still_shows", no_answer)
+    await redeliver(check, with_ports)
+    monkeypatch.undo()
+
+    looks = 0
+    while due := ledger.due(at=clock.advance(minutes=10), sites=["shop"]):
+        looks += 1
+        await redeliver(due[0], with_ports)
+    assert looks == looks_left
+    assert len(backend.asked) == 2
 
 
 async def test_a_count_that_was_not_learned_is_the_last_known_one_and_never_zero(
@@ -257,6 +434,18 @@ async def test_reading_alone_stores_nothing(ledger: Ledger, clock: ManualClock) 
 
     assert structure.items == 135
     assert (backend.asked, ledger.known_sites()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "hours"),
+    [(CredentialsRefused, [1, 2, 4, 8, 16, 24, 24]), (IntegrationNotFound, [0.25, 0.5, 1, 2]), (ContractBroken, [1, 1, 1])],
+)
+async def test_what_a_person_has_to_do_is_asked_for_less_and_less_often(
+    clock: ManualClock, kind: type[AgentError], hours: list[float]
+) -> None:
+    waits = [next_try(an(kind), failures=number, clock=clock.clock) - NOW for number in range(1, len(hours) + 1)]
+
+    assert [wait / timedelta(hours=1) for wait in waits] == hours
 
 
 @pytest.mark.parametrize(("failures", "wait"), [(1, 2.5), (2, 5), (3, 10), (9, 450), (5_000, 450)])

@@ -8,6 +8,7 @@ from typing import Any
 from fakes import ManualClock
 
 from agent import faults
+from agent.backend.breaker import Breaker
 from agent.backend.client import BackendClient
 from agent.backend.contract import Paths
 from agent.backend.integrations import Target
@@ -44,7 +45,19 @@ def a_client(
     target: Target | None = None,
     base_url: str = BASE,
     verify: bool = False,
+    clock: ManualClock | None = None,
+    breaker: Breaker | None = None,
 ) -> BackendClient:
+    """clock   its own by default, so that nothing waits"""
     targets = dict.fromkeys(("shop", "blog"), target or Target("7", None))
     session = session or ApiKey(KEY)
-    return BackendClient(http, base_url=base_url, session=session, paths=Paths(), targets=targets, verify=verify)
+    return BackendClient(
+        http,
+        base_url=base_url,
+        session=session,
+        paths=Paths(),
+        targets=targets,
+        verify=verify,
+        clock=(clock or ManualClock()).clock,
+        breaker=breaker,
+    )

@@ -1,5 +1,6 @@
 """Pushing one owed document: nothing counts as delivered that the backend did not say or show."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,9 +10,11 @@ from backend_builders import LIST, OURS, a_client, backend_transport, push_url, 
 from builders import a_delivery
 from fakes import ManualClock, Said, answer, raw_server, silence, then_close
 
+from agent.backend.breaker import Breaker
 from agent.backend.integrations import Target
 from agent.errors import (
     BackendError,
+    BackendPaused,
     BackendUnreachable,
     ContractBroken,
     CredentialsRefused,
@@ -31,6 +34,7 @@ SHOWN = {
     "last_structure_fetch": "2026-11-21T10:00:01Z",
 }
 DELIVERY = a_delivery(body=BODY)
+DATE = {"Date": "Sat, 21 Nov 2026 10:00:03 GMT"}
 
 
 @pytest.fixture
@@ -100,7 +104,123 @@ async def test_a_success_that_says_nothing_stays_owed_when_the_backend_shows_ano
     with pytest.raises(BackendUnreachable) as failed:
         await pushed(http, routes, said)
 
-    assert (failed.value.reason, failed.value.transient) == ("be_unknown_outcome", True)
+    expected = ("be_async", 75) if said.status_code == 202 else ("be_bad_success", 76)
+    assert (failed.value.reason, failed.value.exit_code) == expected
+
+
+async def test_an_equal_structure_of_yesterday_does_not_show_that_todays_arrived(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, clock: ManualClock
+) -> None:
+    """The backend answers with a web page and stores nothing; the site did not change."""
+    clock.advance(seconds=3)
+    shown = routes.get(shown_url())
+    shown.respond(200, json={**SHOWN, "last_structure_fetch": "2026-11-20T10:00:00Z"}, headers=DATE)
+
+    with pytest.raises(BackendUnreachable):
+        await pushed(http, routes, NO_SUCCESS["a web page"], clock=clock)
+
+    shown.respond(200, json={**SHOWN, "last_structure_fetch": "2026-11-21T10:00:01+00:00"}, headers=DATE)
+    assert (await pushed(http, routes, NO_SUCCESS["a web page"], clock=clock)).verified
+
+
+async def test_what_is_accepted_to_be_stored_later_is_looked_for_until_it_shows(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, clock: ManualClock
+) -> None:
+    old = httpx.Response(200, json={**SHOWN, "post_types": {}})
+    routes.get(shown_url()).mock(side_effect=[old, old, httpx.Response(200, json=SHOWN)])
+
+    receipt = await pushed(http, routes, httpx.Response(202), clock=clock)
+
+    assert receipt.verified
+    assert clock.slept == [1, 2]
+
+
+async def test_what_is_accepted_and_never_shown_is_no_success_after_five_minutes(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, clock: ManualClock
+) -> None:
+    routes.get(shown_url()).respond(404)
+
+    with pytest.raises(BackendUnreachable) as failed:
+        await pushed(http, routes, httpx.Response(202), clock=clock)
+
+    assert (failed.value.reason, failed.value.may_arrive_late) == ("be_async", True)
+    assert sum(clock.slept) == 300
+
+
+async def test_an_echo_of_another_structure_is_looked_into(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    echo = httpx.Response(200, json={"success": True, "data": {"post_types": {}, "taxonomies": {}}})
+    shown = routes.get(shown_url()).respond(200, json={**SHOWN, "post_types": {}})
+
+    with pytest.raises(BackendUnreachable) as first:
+        await pushed(http, routes, echo)
+    routes.post(push_url()).mock(return_value=echo)
+    with pytest.raises(ContractBroken) as second:
+        await a_client(http).push(replace(DELIVERY, failures=1))
+
+    assert {(one.value.reason, one.value.exit_code) for one in (first, second)} == {("be_mismatch", 76)}
+    shown.respond(200, json=SHOWN)
+    assert (await pushed(http, routes, echo)).verified
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": {"post_types": 14, "taxonomies": 3}}, {"post_types": {"post": {"count": 3}}, "taxonomies": {"category": {"count": 2}}}]
+)
+async def test_numbers_and_an_equal_echo_contradict_nothing(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, body: Any
+) -> None:
+    assert not (await pushed(http, routes, httpx.Response(200, json=body))).verified
+
+
+async def test_a_newer_structure_at_the_backend_holds_ours_unless_it_is_equal(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    newer = httpx.Response(409, json={"detail": "A newer structure of this integration is already here."})
+    shown = routes.get(shown_url()).respond(200, json={**SHOWN, "post_types": {}})
+
+    with pytest.raises(ContractBroken) as failed:
+        await pushed(http, routes, newer)
+
+    assert (failed.value.reason, failed.value.exit_code) == ("be_conflict_newer", 76)
+    shown.respond(200, json=SHOWN)
+    assert (await pushed(http, routes, newer)).verified
+
+
+async def test_a_refusal_for_the_size_says_how_much_was_sent(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    """Django answers 400 and a web page, not 413, to a body over its limit."""
+    large = a_delivery(body=b'{"post_types":{},"taxonomies":{},"x":"' + b"x" * 1_100_000 + b'"}')
+    routes.post(push_url()).mock(side_effect=[httpx.Response(400, html="<h1>Bad Request (400)</h1>"), httpx.Response(413)])
+
+    for _ in range(2):
+        with pytest.raises(DeliveryRejected) as failed:
+            await a_client(http).push(large)
+
+        assert failed.value.reason == "be_too_large"
+        assert f"{len(large.body):,} bytes" in failed.value.message
+
+
+@pytest.mark.parametrize(
+    ("said", "late"),
+    [(httpx.ReadTimeout("x"), True), (httpx.ConnectTimeout("x"), False), (httpx.Response(504), True), (httpx.Response(500), False)],
+)
+async def test_only_what_may_still_be_on_its_way_may_arrive_late(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route, said: Any, late: bool
+) -> None:
+    routes.post(push_url()).mock(side_effect=lambda _: said) if isinstance(said, httpx.Response) else routes.post(
+        push_url()
+    ).mock(side_effect=said)
+
+    with pytest.raises(BackendUnreachable) as failed:
+        await a_client(http).push(DELIVERY)
+
+    assert failed.value.may_arrive_late is late
+    listed.respond(504)
+    with pytest.raises(BackendUnreachable) as failed:
+        await a_client(http).push(DELIVERY)
+    assert not failed.value.may_arrive_late, "the document was not sent yet"
 
 
 async def test_with_verify_every_push_is_read_back(
@@ -121,6 +241,25 @@ async def test_with_verify_an_old_structure_is_no_delivery(
 
     with pytest.raises(BackendUnreachable):
         await pushed(http, routes, httpx.Response(204), verify=True)
+
+
+async def test_while_the_backend_is_down_one_request_looks_and_the_rest_are_refused_at_once(
+    http: Transport, routes: respx.MockRouter, clock: ManualClock
+) -> None:
+    pushes = routes.post(url__startswith=LIST).respond(503)
+    client = a_client(http, target=Target(None, "42"), clock=clock, breaker=Breaker(clock.clock))
+    for site in ("shop", "blog", "shop", "blog", "shop"):
+        with pytest.raises(BackendUnreachable):
+            await client.push(replace(DELIVERY, site=site))
+    before = pushes.call_count
+
+    with pytest.raises(BackendPaused):
+        await client.push(DELIVERY)
+    assert (pushes.call_count, client.wait_seconds("blog")) == (before, 2.5)
+    clock.advance(seconds=3)
+    with pytest.raises(BackendUnreachable):
+        await client.push(DELIVERY)
+    assert pushes.call_count == before + 1
 
 
 async def test_an_integration_that_moved_is_found_again(
@@ -178,6 +317,14 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_unchanged(http: Transp
     first, second = asked
     assert receipt.integration_id == "42"
     assert (first.body, first.headers["idempotency-key"]) == (second.body, second.headers["idempotency-key"])
+
+
+async def test_an_endless_answer_to_a_push_is_no_refusal(clock: ManualClock) -> None:
+    async with backend_transport(clock, limits=Limits(body_bytes=1_000)) as http:
+        error, _ = await push_over_wire(http, answer(200, {"x": "y" * 2_000}))
+
+    assert isinstance(error, BackendUnreachable)
+    assert error.reason == "be_bad_answer"
 
 
 async def test_a_commit_whose_answer_never_comes_stays_owed_and_is_not_doubled(clock: ManualClock) -> None:

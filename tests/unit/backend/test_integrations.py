@@ -9,7 +9,7 @@ import respx
 from backend_builders import KEY, LIST, OURS, a_client
 
 from agent.backend.contract import PAGES_LIMIT
-from agent.backend.integrations import Target
+from agent.backend.integrations import Target, Whose
 from agent.errors import BackendError, ContractBroken, IntegrationAmbiguous, IntegrationNotFound
 from agent.transport import Transport
 
@@ -171,3 +171,20 @@ async def test_what_was_found_is_remembered(http: Transport, routes: respx.MockR
 
     assert [await client.integration_of("shop") for _ in range(3)] == ["42"] * 3
     assert len(routes.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "whose"),
+    [
+        ({"id": 42, "site": 7}, "shop"),
+        ({"id": 42, "site": {"id": 7}}, "shop"),
+        ({"id": 43, "site": 9}, "blog"),
+        ({"id": 44, "site": 8}, None),  # the blog's site, and not the integration that its operator named
+        ({"id": 45, "site": 10}, None),
+        ({"id": 46}, None),
+    ],
+)
+async def test_a_row_of_a_listing_is_of_one_of_our_sites_or_of_nobody_here(row: dict[str, Any], whose: str | None) -> None:
+    ours = Whose({"shop": Target("7", None), "blog": Target("8", "43")})
+
+    assert ours.site_of(row) == whose

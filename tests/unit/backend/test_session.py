@@ -12,7 +12,7 @@ from builders import a_delivery
 from fakes import ManualClock
 
 from agent.backend.contract import Paths
-from agent.backend.session import Bearer, Login, is_expiry
+from agent.backend.session import ApiKey, Bearer, Login, is_expiry
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.redact import Redactor
 from agent.transport import Answer, Limits, Transport
@@ -193,8 +193,118 @@ async def test_an_api_key_that_is_refused_stays_refused(http: Transport, routes:
     with pytest.raises(CredentialsRefused) as failed:
         await a_client(http).integration_of("shop")
 
-    assert len(routes.calls) == 1
+    assert len(routes.calls) == 2
     assert "WPSA_BACKEND_API_KEY" in failed.value.hint
+
+
+async def test_a_glitch_is_no_revocation(http: Transport, routes: respx.MockRouter) -> None:
+    routes.get(url__startswith=LIST).mock(side_effect=[httpx.Response(401), httpx.Response(200, json=[OURS])])
+
+    assert await a_client(http).integration_of("shop") == "42"
+
+
+async def test_a_key_that_was_replaced_in_its_file_is_read_anew_before_the_old_one_is_called_wrong(
+    http: Transport, routes: respx.MockRouter
+) -> None:
+    kept = ["first"]
+    routes.get(url__startswith=LIST).mock(
+        side_effect=lambda request: httpx.Response(200, json=[OURS])
+        if request.headers["authorization"] == "Bearer second"
+        else httpx.Response(401)
+    )
+    session = ApiKey("first", reread=lambda: kept[-1])
+    with pytest.raises(CredentialsRefused):
+        await a_client(http, session=session).integration_of("shop")
+
+    kept.append("second")
+
+    assert await a_client(http, session=session).integration_of("shop") == "42"
+    assert await session.token(http) == "second"
+
+
+async def test_a_password_that_was_replaced_is_read_anew_even_while_the_refusal_stands(
+    http: Transport, routes: respx.MockRouter, redactor: Redactor, clock: ManualClock
+) -> None:
+    kept = ["wrong"]
+    login = Login(
+        BASE, email="bot@shop.example", password="wrong", paths=Paths(), learned=redactor.add, clock=clock.clock,
+        reread=lambda: kept[-1],
+    )  # fmt: skip
+    far = Far(routes)
+    routes.post(LOGIN).mock(
+        side_effect=lambda request: far.log_in(request) if b"wrong" not in request.content else httpx.Response(401)
+    )
+    with pytest.raises(CredentialsRefused):
+        await ask(http, login)
+
+    kept.append("pä\"ss")
+
+    assert await ask(http, login) == "42"
+    assert far.count(LOGIN) == 2
+
+
+async def test_four_logins_an_hour_have_to_do(
+    http: Transport, routes: respx.MockRouter, login: Login, clock: ManualClock
+) -> None:
+    """Its tokens die at once, and so does every refresh token."""
+    far = Far(routes)
+
+    async def use_up() -> None:
+        far.valid, far.refreshes = "another", set()
+        await ask(http, login)
+
+    await ask(http, login)
+    for _ in range(3):
+        await use_up()
+    with pytest.raises(BackendThrottled) as limited:
+        await use_up()
+
+    assert (far.count(LOGIN), limited.value.reason) == (4, "be_login_limited")
+    clock.advance(minutes=61)
+    await use_up()
+    assert far.count(LOGIN) == 5
+
+
+async def test_refused_logins_count_among_the_four_of_an_hour(
+    http: Transport, routes: respx.MockRouter, login: Login, clock: ManualClock
+) -> None:
+    far = Far(routes)
+    route = routes.post(LOGIN).respond(401)
+    for _ in range(2):
+        with pytest.raises(CredentialsRefused):
+            await ask(http, login)
+        clock.advance(minutes=16)
+    route.mock(side_effect=far.log_in)
+
+    for _ in range(2):
+        await ask(http, login)
+        far.valid, far.refreshes = "another", set()
+    with pytest.raises(BackendThrottled) as limited:
+        await ask(http, login)
+
+    assert far.count(LOGIN) == 4
+    assert limited.value.retry_after_seconds == (60 - 32) * 60
+
+
+async def test_a_password_that_somebody_has_just_changed_does_not_wait_for_the_hour(
+    http: Transport, routes: respx.MockRouter, redactor: Redactor, clock: ManualClock
+) -> None:
+    kept = ["wrong"]
+    login = Login(
+        BASE, email="bot@shop.example", password="wrong", paths=Paths(), learned=redactor.add, clock=clock.clock,
+        reread=lambda: kept[-1],
+    )  # fmt: skip
+    far = Far(routes)
+    route = routes.post(LOGIN).respond(401)
+    for minutes in (15, 15, 15, 10):
+        with pytest.raises(CredentialsRefused):
+            await ask(http, login)
+        clock.advance(minutes=minutes)
+
+    kept.append("pä\"ss")
+    route.mock(side_effect=far.log_in)
+
+    assert await ask(http, login) == "42"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The state's folder and files: ours alone, whatever the umask."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -88,3 +89,26 @@ def test_a_second_owner_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     assert refused.value.reason == "locked"
     first.release()
     OwnerLock(tmp_path / "state").release()
+
+
+@pytest.mark.parametrize("call", ["open", "truncate", "pwrite"])
+def test_a_lock_file_that_cannot_be_written_is_said_and_left_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    folder = own_folder(tmp_path / "state")
+    own_file(folder / "lock")
+    before = set(Path("/proc/self/fd").iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("agent.state.files.own_file", lambda _: None)
+        patched.setattr(f"agent.state.files.os.{call}", full)
+        with pytest.raises(StateUnwritable, match="No space left") as refused:
+            OwnerLock(folder)
+
+    assert refused.value.exit_code == 73
+    assert "user the agent runs as" not in refused.value.hint
+    assert set(Path("/proc/self/fd").iterdir()) == before
+    OwnerLock(folder).release()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import pytest
 from builders import NOW, a_post_type, a_receipt, a_structure, counted, uncounted
 
-from agent.errors import BackendUnreachable, DeliveryRejected, SiteUnreachable, StateFailed
+from agent.errors import (
+    BackendPaused,
+    BackendUnreachable,
+    CredentialsRefused,
+    DeliveryRejected,
+    SiteUnreachable,
+    StateFailed,
+)
 from agent.redact import Redactor
 from agent.state import ledger as ledger_module
 from agent.state.ledger import Ledger
@@ -33,6 +41,20 @@ def unreachable() -> SiteUnreachable:
 
 def unsent() -> BackendUnreachable:
     return BackendUnreachable("it is down", reason="be_5xx", hint="Wait.")
+
+
+def timed_out() -> BackendUnreachable:
+    error = BackendUnreachable("no answer", reason="read_timeout", hint="Wait.")
+    error.may_arrive_late = True
+    return error
+
+
+def paused() -> BackendPaused:
+    return BackendPaused("not asked", reason="be_5xx", hint="Wait.")
+
+
+def refused() -> CredentialsRefused:
+    return CredentialsRefused("it refused the key", reason="be_credentials", hint="Renew it.")
 
 
 def rejected() -> DeliveryRejected:
@@ -107,20 +129,181 @@ def test_a_failure_keeps_bytes_and_key_and_counts(ledger: Ledger) -> None:
 
 
 def test_what_needs_a_person_is_held_until_the_next_start(ledger: Ledger) -> None:
-    ledger.record_failure(owe(ledger), rejected(), at=NOW, next_at=LATER)
+    ledger.record_failure(owe(ledger), refused(), at=NOW, next_at=LATER)
     held = ledger.owed_to("shop")
     assert held is not None
-    assert held.held
+    assert (held.held, held.quarantined) == (True, False)
 
     ledger.forget_held(at=NOW)
 
     assert ledger.due(at=NOW, sites=["shop"])
 
 
+def test_a_rejected_document_is_not_sent_again_but_replaced_by_the_next_one(ledger: Ledger, restarted: Any) -> None:
+    ledger.record_failure(owe(ledger), rejected(), at=NOW, next_at=LATER)
+    again = restarted()
+    again.forget_held(at=NOW)
+
+    held = again.owed_to("shop")
+    assert (held.held, held.quarantined, held.message) == (True, True, "it refused")
+    assert again.due(at=NOW + timedelta(days=9), sites=["shop"]) == []
+    assert again.waiting("shop", now=NOW) is None
+
+    newer = owe(again, at=NOW + timedelta(days=1))
+    assert again.due(at=newer.owed_at, sites=["shop"]) == [newer]
+
+
+def test_a_pause_is_no_try(ledger: Ledger) -> None:
+    delivery = owe(ledger)
+
+    ledger.record_failure(delivery, paused(), at=NOW, next_at=LATER)
+
+    owed = ledger.owed_to("shop")
+    assert owed is not None
+    assert (owed.failures, owed.next_at, owed.held, owed.message) == (0, LATER, False, "not asked")
+
+
+def test_nothing_is_due_while_the_backend_is_known_to_be_away(ledger: Ledger) -> None:
+    class Closed:
+        seconds = 30.0
+
+        def wait_seconds(self, site: str) -> float:
+            return self.seconds
+
+    gate, delivery = Closed(), owe(ledger)
+    ledger.heed(gate)
+
+    waiting = ledger.waiting("shop", now=NOW)
+    assert waiting == replace(delivery, next_at=NOW + timedelta(seconds=30))
+    assert ledger.due(at=NOW, sites=["shop"]) == []
+    gate.seconds = 0.0
+    assert ledger.due(at=NOW, sites=["shop"]) == [delivery]
+    assert ledger.waiting("nobody", now=NOW) is None
+
+
 def test_only_the_asked_sites_documents_are_due(ledger: Ledger) -> None:
     owe(ledger, site="shop"), owe(ledger, site="blog")
 
     assert [one.site for one in ledger.due(at=NOW, sites=["blog", "gone"])] == ["blog"]
+
+
+# --- what may arrive late -------------------------------------------------------------------------
+
+
+def deliver_in_doubt(ledger: Ledger) -> Delivery:
+    """It timed out on its way, and went through the second time."""
+    delivery = owe(ledger)
+    ledger.record_failure(delivery, timed_out(), at=NOW, next_at=NOW)
+    ledger.record_receipt(delivery, a_receipt(), at=NOW)
+    return delivery
+
+
+def checks(ledger: Ledger, **after: float) -> list[Delivery]:
+    return ledger.due(at=NOW + timedelta(**after), sites=["shop"])
+
+
+def test_after_a_delivery_in_doubt_the_backend_is_looked_at_twice(ledger: Ledger, restarted: Any) -> None:
+    delivery = deliver_in_doubt(ledger)
+    ledger = restarted()
+
+    assert checks(ledger, seconds=59) == []
+    [first] = checks(ledger, seconds=60)
+    assert (first.to_check, first.generation, first.body) == (True, delivery.generation, delivery.body)
+    ledger.record_look(first, at=NOW + timedelta(seconds=60))
+    assert checks(ledger, seconds=599) == []
+    [second] = checks(ledger, seconds=600)
+    ledger.record_look(second, at=NOW + timedelta(seconds=600))
+    assert checks(ledger, days=9) == []
+
+
+def test_an_ordinary_delivery_is_not_looked_at(ledger: Ledger) -> None:
+    delivery = owe(ledger)
+    ledger.record_failure(delivery, unsent(), at=NOW, next_at=NOW)
+    ledger.record_receipt(delivery, a_receipt(), at=NOW)
+
+    assert checks(ledger, days=9) == []
+
+
+def test_the_doubt_passes_on_to_the_document_that_supersedes(ledger: Ledger) -> None:
+    ledger.record_failure(owe(ledger), timed_out(), at=NOW, next_at=NOW)
+    newer = owe(ledger, at=LATER)
+
+    ledger.record_receipt(newer, a_receipt(), at=LATER)
+
+    [check] = ledger.due(at=LATER + timedelta(seconds=60), sites=["shop"])
+    assert check.generation == newer.generation
+
+
+def test_a_kill_while_it_was_sent_is_a_doubt(ledger: Ledger, restarted: Any) -> None:
+    delivery = owe(ledger)
+    ledger = restarted()
+
+    ledger.record_receipt(delivery, a_receipt(), at=NOW)
+
+    assert len(checks(ledger, seconds=60)) == 1
+
+
+def test_what_is_newly_owed_comes_before_any_look(ledger: Ledger) -> None:
+    deliver_in_doubt(ledger)
+    newer = owe(ledger, at=LATER)
+
+    assert ledger.due(at=NOW + timedelta(days=1), sites=["shop"]) == [newer]
+    ledger.record_receipt(newer, a_receipt(), at=LATER)
+    [check] = ledger.due(at=NOW + timedelta(days=1), sites=["shop"])
+    assert check.generation == newer.generation
+
+
+def test_what_the_backend_lost_is_owed_again_as_a_new_document(ledger: Ledger) -> None:
+    """With the old key a backend that remembers keys would answer from memory, and change nothing."""
+    delivery = deliver_in_doubt(ledger)
+    [check] = checks(ledger, seconds=60)
+
+    again = ledger.owe_again(check, at=NOW + timedelta(seconds=60))
+
+    assert again is not None
+    assert again.body == delivery.body
+    assert again.generation > delivery.generation
+    assert again.idempotency_key != delivery.idempotency_key
+    assert ledger.runs("shop")[0].trigger == "late_arrival"
+    ledger.record_receipt(again, a_receipt(), at=NOW + timedelta(seconds=61))
+    assert ledger.runs("shop")[0].result is Result.DELIVERED
+    [last] = checks(ledger, seconds=600)
+    ledger.owe_again(last, at=NOW + timedelta(seconds=600))
+    ledger.record_receipt(ledger.owed_to("shop"), a_receipt(), at=NOW + timedelta(seconds=601))  # type: ignore[arg-type]
+    assert checks(ledger, days=9) == [], "it does not go on for ever"
+
+
+def test_a_look_that_a_newer_document_overtook_owes_nothing(ledger: Ledger) -> None:
+    deliver_in_doubt(ledger)
+    [check] = checks(ledger, seconds=60)
+    newer = owe(ledger, at=LATER)
+
+    assert ledger.owe_again(check, at=LATER) is None
+    assert ledger.owed_to("shop") == newer
+    ledger.record_receipt(newer, a_receipt(), at=LATER)
+    assert ledger.owe_again(check, at=LATER) is None
+
+
+def test_a_crash_puts_off_the_look_too(ledger: Ledger) -> None:
+    deliver_in_doubt(ledger)
+
+    ledger.record_crash("shop", unreachable(), at=NOW, next_at=NOW + timedelta(hours=1))
+
+    assert checks(ledger, minutes=59) == []
+    assert checks(ledger, minutes=60)
+
+
+def test_after_the_state_was_lost_the_first_delivery_is_looked_at(state_folder: Path, redactor: Redactor) -> None:
+    state_folder.mkdir()
+    (state_folder / FILE_NAME).write_bytes(b"no database" * 500)
+    ledger = Ledger(open_store(state_folder), redactor)
+    assert ledger.set_aside
+
+    ledger.record_receipt(owe(ledger), a_receipt(), at=NOW)
+    ledger.record_receipt(owe(ledger, at=LATER), a_receipt(), at=LATER)
+
+    assert len(checks(ledger, seconds=60)) == 1
+    ledger.close()
 
 
 # --- generations and keys ------------------------------------------------------------------------
@@ -316,6 +499,17 @@ def test_history_is_kept_within_bounds_and_others_are_left_alone(
     assert len(ledger.structures("shop")) == 3
     assert len(ledger.runs("shop")) == 3
     assert ledger.structures("shop")[0].generation == delivery.generation
+    assert len(ledger.structures("blog")) == 1
+
+
+def test_old_history_goes_and_the_newest_stays(ledger: Ledger) -> None:
+    for days in (0, 50, 100):
+        owe(ledger, a_structure(finished_at=NOW + timedelta(days=days)), at=NOW + timedelta(days=days))
+    owe(ledger, a_structure(finished_at=NOW), site="blog")
+    owe(ledger, a_structure(finished_at=NOW + timedelta(days=400)), at=NOW + timedelta(days=400))
+
+    assert [one.fetched_at for one in ledger.structures("shop")] == [NOW + timedelta(days=400)]
+    assert len(ledger.runs("shop")) == 1
     assert len(ledger.structures("blog")) == 1
 
 

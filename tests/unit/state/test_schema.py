@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 
 from agent.errors import StateTooNew
 from agent.state import schema
 from agent.state.schema import MIGRATIONS, migrate
+from agent.state.store import check_outbox, check_structure
 
 
 @pytest.fixture
@@ -41,6 +43,29 @@ def test_a_second_start_changes_nothing(database: sqlite3.Connection) -> None:
     migrate(database)
 
     assert database.execute("SELECT id FROM instance").fetchall() == before
+
+
+def test_what_is_owed_survives_the_way_to_checked_rows(
+    database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+    migrate(database)
+    database.execute(
+        """INSERT INTO outbox (site, generation, body, body_sha256, idempotency_key, state, next_at, owed_at)
+           VALUES ('shop', 7, ?, ?, 'key', 'held', '2026-11-21T10:00:00.000000Z', '2026-11-21T09:00:00.000000Z')""",
+        (b"{}", sha256(b"{}").hexdigest()),
+    )
+    database.execute(
+        "INSERT INTO structure (site, generation, digest, fetched_at, document, changes) VALUES ('shop', 7, 'd', 't', '{}', '{}')"
+    )
+    monkeypatch.undo()
+
+    migrate(database)
+
+    database.row_factory = sqlite3.Row
+    check_outbox(database.execute("SELECT * FROM outbox").fetchone())
+    check_structure(database.execute("SELECT * FROM structure").fetchone())
+    assert database.execute("SELECT state, may_arrive_late FROM outbox").fetchone()[:] == ("held", 0)
 
 
 def test_a_newer_state_is_refused_and_untouched(database: sqlite3.Connection) -> None:

@@ -1,0 +1,67 @@
+"""A real hub in a process of its own, and agents that push to it or to a backend that offers nothing."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builders import answers, settings
+from fakes import FakeReader
+from offers_working import SECRET, At, Hub, Working
+
+from agent.bootstrap import open_agent
+from agent.errands import Errands
+from agent.exchange import Exchange
+from agent.redact import Redactor
+from agent.rounds import Rounds
+from agent.telemetry.observers import log_exchange
+
+SERVE_HUB = Path(__file__).parents[1] / "contract" / "serve_hub.py"
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """Fresh for each test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
+    command = [sys.executable, str(SERVE_HUB), str(tmp_path / "hub")]
+    with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        facts = json.loads(process.stdout.readline())
+        with Hub(facts["url"], facts["api_key"], facts["site_id"]) as served:
+            yield served
+        process.stdin.close()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def working(own_home: Path, tmp_path: Path) -> At:
+    """An agent with one site, that works at what the test says and keeps its state from one block to the next."""
+
+    @asynccontextmanager
+    async def at(url: str, api_key: str, site_id: str, **environ: str) -> AsyncIterator[Working]:
+        asked: list[Exchange] = []
+
+        def note(exchange: Exchange) -> None:
+            log_exchange(exchange)
+            asked.append(exchange)
+
+        read = settings({
+            "WPSA_SITE_URL": "https://shop.example", "WPSA_SITE_NAME": "shop", "WPSA_BACKEND_URL": url,
+            "WPSA_BACKEND_API_KEY": api_key, "WPSA_BACKEND_SITE_ID": site_id, "WPSA_STATE_DIR": str(tmp_path / "state"),
+        } | environ)  # fmt: skip
+        redactor = Redactor()
+        redactor.add(SECRET)
+        opened = open_agent(read, read.all_sites, redactor=redactor, hub_listen="127.0.0.1:0", observers=(note,))
+        async with opened as agent:
+            reader = FakeReader({"shop": answers()})
+            rounds = Rounds(replace(agent, ports=replace(agent.ports, reader=reader)))
+            yield Working(rounds, reader, asked, Errands(rounds, wanted=asyncio.Event()))
+            await rounds.end(within_seconds=0)
+
+    return at
