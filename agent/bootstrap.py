@@ -1,38 +1,46 @@
 """The composition root: settings become a working agent here and nowhere else."""
 
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from agent import faults
-from agent.backend.client import BackendClient
-from agent.backend.contract import Paths
-from agent.backend.integrations import Target
-from agent.backend.session import ApiKey, Session
-from agent.backend.session import Login as BackendLogin
+from agent.backend.client import BackendClient, unheard
+from agent.backend.contract import RUNS, SYNC_REQUESTS, TYPE_SETTINGS
+from agent.backend.offers import LIMITS as BESIDES
+from agent.backend.offers import Offers
+from agent.backend.reports import open_reports
 from agent.clock import SYSTEM, Clock
+from agent.destination import Backend, configured_backend, hub_as_backend
 from agent.detour import Detour
-from agent.errors import ConfigError
+from agent.errors import StateError
 from agent.exchange import Observer
+from agent.fleet import Told
+from agent.net.resolver import Resolver
+from agent.notify import Receivers, open_notifier
+from agent.outages import Outages
+from agent.premises import Premises, open_premises
 from agent.redact import Redactor
 from agent.schedule import DailyMoment, moment_for
-from agent.settings import BackendSettings, Settings, SiteSettings
+from agent.settings import Settings, SiteSettings
 from agent.state.ledger import Ledger
-from agent.state.store import open_store
 from agent.structure.model import Choices, Site
 from agent.sync import Ports
-from agent.telemetry.observers import log_exchange
+from agent.telemetry.observers import log_exchange, log_outcome
 from agent.transport import Limits, Transport, open_transport
-from agent.web import serve
 from agent.wordpress.login import FrontGate
 from agent.wordpress.reader import SiteReader
 from agent.wordpress.xmlrpc import Login
 
 ANY_FREE_PORT = "127.0.0.1:0"
+OFFERED_BY_HUB = frozenset({SYNC_REQUESTS, RUNS, TYPE_SETTINGS})
+NOTIFIED_WITHIN_SECONDS = 10.0
+"""How long the end of one pass waits for those who are to be told of it; a daemon has no such time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +53,14 @@ class Agent:
     moments: Mapping[str, DailyMoment]
     sites_at_once: int
     state_folder: Path
+    told: Told = field(default=log_outcome, kw_only=True)
+    """Hears of each outcome: the log, and whoever is to be notified."""
     hub_url: str | None
     """The address of the embedded hub's page, when it is ours that takes the structures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """Where structures go: somebody's backend, or the embedded hub."""
-
-    url: str
-    session: Session
-    paths: Paths
-    targets: Mapping[str, Target]
-    embedded: bool
+    offers: Offers | None = field(default=None, kw_only=True)
+    """What the backend offers besides."""
+    poll_seconds: float = field(default=0, kw_only=True)
+    """Between two looks for what somebody asks for there; 0 for none."""
 
 
 @asynccontextmanager
@@ -71,33 +74,86 @@ async def open_agent(
     observers: tuple[Observer, ...] = (log_exchange,),
 ) -> AsyncIterator[Agent]:
     """An agent for these sites, closed in reverse order at the end of the block. Raises AgentError."""
-    async with AsyncExitStack() as stack:
-        folder = Path(settings.state.dir)
-        ledger = Ledger(open_store(folder), redactor)
-        stack.callback(ledger.close)
-        ledger.recover()
-        backend = (
-            configured_backend(settings, sites, redactor)
-            if settings.backend.url
-            else await stack.enter_async_context(_embedded_hub(folder / "hub", sites, redactor, hub_listen))
-        )
-        http = await stack.enter_async_context(_backend_transport(clock, observers))
-        client = backend_client(backend, http, verify=settings.backend.verify)
-        yield Agent(
-            sites=tuple(site.as_site() for site in sites),
-            ports=Ports(
-                reader=site_reader(settings, sites, clock=clock, observers=observers),
-                backend=client,
-                state=ledger,
-                clock=clock,
-                choices_for=choices_for(settings, sites),
-            ),
-            ledger=ledger,
-            moments=moments_of(settings, sites),
-            sites_at_once=settings.reading.sites_at_once,
-            state_folder=folder,
-            hub_url=backend.url if backend.embedded else None,
-        )
+    async with (
+        open_premises(settings, sites, redactor=redactor, hub_listen=hub_listen) as premises,
+        move_in(
+            premises, settings, sites, clock=clock, observers=observers, patience_seconds=NOTIFIED_WITHIN_SECONDS
+        ) as agent,
+    ):
+        yield agent
+
+
+@asynccontextmanager
+async def move_in(
+    premises: Premises,
+    settings: Settings,
+    sites: Sequence[SiteSettings],
+    *,
+    clock: Clock = SYSTEM,
+    observers: tuple[Observer, ...] = (log_exchange,),
+    patience_seconds: float = 0.2,
+) -> AsyncIterator[Agent]:
+    """An agent by these settings; another one may still end its work in the same premises. Raises ConfigError.
+
+    patience_seconds   for notifications that are not sent yet at the end of the block
+    """
+    redactor, hub = premises.redactor, premises.hub
+    backend = hub_as_backend(hub, sites) if hub else configured_backend(settings, sites, redactor, clock=clock)
+    names = {site.called for site in sites}
+    failing = {site: since for site, since in premises.ledger.failing_since().items() if site in names}
+    notifying = open_notifier(
+        receivers_of(settings, sites),
+        ssl_context=_ssl_context(), redactor=redactor, clock=clock, failing=failing, observers=(log_exchange,),
+        patience_seconds=patience_seconds,
+    )  # fmt: skip
+    ledger = premises.ledger
+    async with (
+        _backend_transport(clock, observers) as http,
+        _backend_transport(clock, observers, limits=BESIDES) as besides,
+        notifying as notifier,
+    ):
+        client = _remembering_client(backend, http, ledger, settings, clock=clock, is_hub=hub is not None)
+        ledger.heed(client)
+        offers, moments = _offers(backend, client, besides, redactor), moments_of(settings, sites)
+        async with open_reports(offers, moments, clock=clock, patience_seconds=patience_seconds) as reports:
+            yield Agent(
+                sites=tuple(site.as_site() for site in sites),
+                ports=Ports(
+                    reader=site_reader(settings, sites, clock=clock, observers=observers, begun=notifier.begun),
+                    backend=client,
+                    state=ledger,
+                    clock=clock,
+                    choices_for=choices_for(settings, sites),
+                    chosen=offers.chosen,
+                ),
+                ledger=ledger,
+                moments=moments,
+                sites_at_once=settings.reading.sites_at_once,
+                state_folder=premises.folder,
+                told=Outages(failing, now=clock.now).tell(log_outcome, notifier.hear, reports.hear),
+                hub_url=hub.url if hub else None,
+                offers=offers,
+                poll_seconds=settings.backend.poll_seconds,
+            )
+
+
+def _remembering_client(
+    backend: Backend, http: Transport, ledger: Ledger, settings: Settings, *, clock: Clock, is_hub: bool
+) -> BackendClient:
+    """Knows what the backend said before that it offers besides: a look-up may not come for a day."""
+
+    def learned(offers: frozenset[str]) -> None:
+        with suppress(StateError):  # it is learned again at the next look-up
+            ledger.record_offers(backend.url, offers)
+
+    return backend_client(
+        backend,
+        http,
+        verify=settings.backend.verify,
+        clock=clock,
+        offers=OFFERED_BY_HUB if is_hub else ledger.offers(backend.url),
+        learned=unheard if is_hub else learned,
+    )
 
 
 @asynccontextmanager
@@ -110,9 +166,9 @@ async def open_backend(
     observers: tuple[Observer, ...] = (log_exchange,),
 ) -> AsyncIterator[BackendClient]:
     """The configured backend alone, for looking: no state, no hub."""
-    backend = configured_backend(settings, sites, redactor)
+    backend = configured_backend(settings, sites, redactor, clock=clock)
     async with _backend_transport(clock, observers) as http:
-        yield backend_client(backend, http, verify=False)
+        yield backend_client(backend, http, verify=False, clock=clock)
 
 
 def site_reader(
@@ -121,8 +177,12 @@ def site_reader(
     *,
     clock: Clock = SYSTEM,
     observers: tuple[Observer, ...] = (log_exchange,),
+    begun: Callable[[str], None] = lambda _: None,
 ) -> SiteReader:
-    """Reads these sites, with the configured manners and logins."""
+    """Reads these sites, with the configured manners and logins.
+
+    begun   hears the name of each site that is about to be read
+    """
     logins = {
         site.called: Login(site.username, site.application_password.get_secret_value())
         for site in sites
@@ -138,9 +198,11 @@ def site_reader(
     )
 
     def open_site(site: Site) -> AbstractAsyncContextManager[Transport]:
+        begun(site.name)
         return open_transport(
             faults=faults.SITE,
             ssl_context=_ssl_context(),
+            resolver=_resolver(),
             limits=limits,
             clock=clock,
             observers=observers,
@@ -157,47 +219,49 @@ def moments_of(settings: Settings, sites: Sequence[SiteSettings]) -> dict[str, D
     return {site.called: moment_for(site.called, at=schedule.at, zone=schedule.zone) for site in sites}
 
 
+def receivers_of(settings: Settings, sites: Sequence[SiteSettings]) -> Receivers:
+    """Who is told beside the log."""
+    notify = settings.notify
+    return Receivers(
+        fleet_ping=_revealed(notify.ping_url),
+        site_pings={site.called: site.ping_url.get_secret_value() for site in sites if site.ping_url},
+        webhook=_revealed(notify.webhook_url),
+        webhook_secret=_revealed(notify.webhook_secret),
+        count_change_percent=notify.count_change_percent,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
 def choices_for(settings: Settings, sites: Sequence[SiteSettings]) -> Callable[[str], Choices]:
     """The operator's choices by a site's name."""
-    chosen = {site.called: settings.choices_for(site) for site in sites}
-    return chosen.__getitem__
+    by_name = {site.called: site for site in sites}
+    return lambda name: settings.choices_for(by_name[name])
 
 
-def configured_backend(settings: Settings, sites: Sequence[SiteSettings], redactor: Redactor) -> Backend:
-    """The backend that the settings name; raises ConfigError for a site whose place there is not known."""
-    backend = settings.backend
-    assert backend.url is not None, "asked for only where one is configured"
-    paths = Paths(login=backend.login_path, refresh=backend.refresh_path, integrations=backend.integrations_path)
-    targets = {site.called: _target(site, settings, alone=len(sites) == 1) for site in sites}
-    for name, target in targets.items():
-        if not (target.site_id or target.integration_id):
-            raise ConfigError(
-                f"site {name}: its id at the backend is not known",
-                reason="config",
-                hint="Set WPSA_BACKEND_SITE_ID, or site_id of the site.",
-            )
-    return Backend(backend.url, _session(backend, paths, redactor), paths, targets, embedded=False)
+def _offers(backend: Backend, client: BackendClient, http: Transport, redactor: Redactor) -> Offers:
+    return Offers(
+        client,
+        http,
+        base_url=backend.url,
+        session=backend.session,
+        paths=backend.paths,
+        targets=backend.targets,
+        hide=redactor.hide,
+    )
 
 
-def _target(site: SiteSettings, settings: Settings, *, alone: bool) -> Target:
-    """The site's own ids. The backend's general ones are of the one configured site, never of a stranger."""
-    backend = settings.backend
-    if site in settings.all_sites or (alone and not settings.all_sites):
-        return Target(site.site_id or backend.site_id, site.integration_id or backend.integration_id)
-    return Target(site.site_id, site.integration_id)
-
-
-def _session(backend: BackendSettings, paths: Paths, redactor: Redactor) -> Session:
-    if backend.api_key:
-        return ApiKey(backend.api_key.get_secret_value())
-    assert backend.url is not None, "asked for only where one is configured"
-    assert backend.email is not None, "settings without credentials are refused"
-    assert backend.password is not None, "settings without credentials are refused"
-    password = backend.password.get_secret_value()
-    return BackendLogin(backend.url, email=backend.email, password=password, paths=paths, learned=redactor.add)
-
-
-def backend_client(backend: Backend, http: Transport, *, verify: bool) -> BackendClient:
+def backend_client(
+    backend: Backend,
+    http: Transport,
+    *,
+    verify: bool,
+    clock: Clock,
+    offers: frozenset[str] = frozenset(),
+    learned: Callable[[frozenset[str]], None] = unheard,
+) -> BackendClient:
     return BackendClient(
         http,
         base_url=backend.url,
@@ -205,45 +269,23 @@ def backend_client(backend: Backend, http: Transport, *, verify: bool) -> Backen
         paths=backend.paths,
         targets=backend.targets,
         verify=verify,
+        clock=clock,
+        offers=offers,
+        learned=learned,
     )
 
 
-@asynccontextmanager
-async def _embedded_hub(
-    folder: Path, sites: Sequence[SiteSettings], redactor: Redactor, listen: str
-) -> AsyncIterator[Backend]:
-    """Our own backend on loopback, with its own database: spoken to over HTTP like any other."""
-    try:
-        # Django is heavy, and an extra: it is imported where it is needed.
-        from agent.hub.embedded import prepare
-        from agent.hub.options import HubOptionError
-    except ImportError:
-        raise ConfigError(
-            "no backend is configured, and the embedded hub is not installed",
-            reason="config",
-            hint="Set WPSA_BACKEND_URL, or install: pip install 'wp-structure-agent[hub]'",
-        ) from None
-    try:
-        hub = prepare(folder, sites={site.called: site.url for site in sites}, listen=listen)
-    except HubOptionError as error:
-        raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
-    redactor.add(hub.api_key)
-    if hub.sign_in:
-        _show_sign_in(*hub.sign_in)
-    async with serve(hub.application, listen=listen, option="WPSA_HUB_LISTEN") as url:
-        targets = {name: Target(str(site_id), None) for name, site_id in hub.site_ids.items()}
-        yield Backend(url, ApiKey(hub.api_key), Paths(), targets, embedded=True)
-
-
-def _show_sign_in(email: str, password: str) -> None:
-    """Once, where the page is not on loopback and nobody could sign in yet; never logged."""
-    print(f"Sign in to the hub as {email} with the password {password} (shown this once).", file=sys.stderr, flush=True)
-
-
-def _backend_transport(clock: Clock, observers: tuple[Observer, ...]) -> AbstractAsyncContextManager[Transport]:
-    limits = Limits(connections=16)
+def _backend_transport(
+    clock: Clock, observers: tuple[Observer, ...], *, limits: Limits | None = None
+) -> AbstractAsyncContextManager[Transport]:
+    limits = limits or Limits(connections=16)
     return open_transport(
-        faults=faults.BACKEND, ssl_context=_ssl_context(), limits=limits, clock=clock, observers=observers
+        faults=faults.BACKEND,
+        ssl_context=_ssl_context(),
+        resolver=_resolver(),
+        limits=limits,
+        clock=clock,
+        observers=observers,
     )
 
 
@@ -253,3 +295,9 @@ def _ssl_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+@cache
+def _resolver() -> Resolver:
+    """One for the process, so that a name is asked for once, whoever wants it."""
+    return Resolver()

@@ -1,19 +1,30 @@
 """The command `wpsa`: each verb reads the settings, makes one call, prints, and returns a code."""
 
-import asyncio
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import click
 
-from agent import __version__, report
-from agent.command import INTERNAL_ERROR, Context, json_flag, leave, tell_bug, verb
-from agent.naming import chosen_sites
-from agent.outcome import exit_code_of, worst_exit_code
-from agent.settings import Settings
+from agent import __version__
+from agent.command import (
+    INTERNAL_ERROR,
+    IO_ERROR,
+    Context,
+    configured_sites,
+    if_anybody_reads,
+    json_flag,
+    leave,
+    tell_bug,
+    tell_refusal,
+    verb,
+)
+from agent.configverbs import config
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,12 +34,34 @@ from agent.settings import Settings
 @click.version_option(__version__, prog_name="wpsa", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, config: Path | None, log_level: str | None, log_format: str | None) -> None:
-    """Tell a backend what WordPress sites contain, read from outside."""
+    """Tell a backend what WordPress sites contain, read from outside.
+
+    Begin with: wpsa show https://example.com
+    """
     context.obj = Context(config, log_level, log_format)
 
 
+class _Shard(click.ParamType[tuple[int, int]]):
+    """`2/4` as (2, 4)."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        number, _, of = str(value).partition("/")
+        if not (_is_number(number) and _is_number(of) and 1 <= int(number) <= int(of)):
+            self.fail("is not a share such as 1/4, 2/4, 3/4 or 4/4", param, ctx)
+        return int(number), int(of)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 6
+
+
+SHARD = _Shard()
+
+
 @cli.command(short_help="Read a site and print its structure.")
-@click.argument("site", metavar="SITE|URL")
+@click.argument("site", metavar="SITE|URL", shell_complete=configured_sites)
 @click.option("-v", "--verbose", is_flag=True, help="List the requests, on stderr.")
 @json_flag
 @verb
@@ -37,61 +70,91 @@ def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
 
     Example: wpsa show https://example.com --json
     """
+    import asyncio
+
+    from agent import report
+    from agent.asjson import structure_json
     from agent.look import look_at
+    from agent.naming import chosen_sites
 
     settings = context.settings(quiet_terminal=True)
     [chosen] = chosen_sites(settings, [site])
     observers = (report.print_exchange,) if verbose else ()
     structure = asyncio.run(look_at(settings, chosen, observers=observers))
     if as_json:
-        report.print_json(report.structure_json(structure))
+        report.print_json(structure_json(structure))
     else:
         report.print_structure(structure)
 
 
 @cli.command(short_help="Read sites and push their structures now.")
-@click.argument("sites", nargs=-1, metavar="[SITE|URL]...")
+@click.argument("sites", nargs=-1, metavar="[SITE|URL]...", shell_complete=configured_sites)
+@click.option("--shard", type=SHARD, metavar="I/N", help="Of the sites only the I-th of N equal shares, such as 2/4.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong; no progress.")
 @json_flag
 @verb
-def sync(context: Context, sites: Sequence[str], as_json: bool) -> int:
+def sync(context: Context, sites: Sequence[str], shard: tuple[int, int] | None, quiet: bool, as_json: bool) -> int:
     """Read sites and push their structures now; without a name, all configured ones.
+
+    While a daemon owns the state, it is asked to do it, and followed.
 
     Example: wpsa sync shop
     """
+    import asyncio
+
+    from agent import report
+    from agent.naming import chosen_sites, shard_of
     from agent.oneshot import sync_now
+    from agent.outcome import exit_code_of
 
     settings = context.settings(quiet_terminal=True)
-    outcomes = asyncio.run(sync_now(settings, chosen_sites(settings, sites), redactor=context.redactor))
-    code = exit_code_of(outcomes)
+    chosen = chosen_sites(settings, sites)
+    chosen = shard_of(chosen, *shard) if shard else chosen
+    with report.progress(0 if quiet else len(chosen)) as heard:
+        outcomes = asyncio.run(sync_now(settings, chosen, redactor=context.redactor, heard=heard))
+    code = exit_code_of(outcome["exit_code"] for outcome in outcomes)
     for outcome in outcomes:
-        if outcome.error:
-            context.hide(outcome.error)
+        context.hide_in_outcome(outcome)
     if as_json:
-        report.print_json({"exit_code": code, "sites": [report.outcome_json(outcome) for outcome in outcomes]})
+        report.print_json({"exit_code": code, "sites": outcomes})
     else:
-        report.print_outcomes(outcomes)
+        report.print_outcomes([outcome for outcome in outcomes if not quiet or outcome["error"]])
     return code
 
 
 @cli.command(short_help="The daemon: on connect, daily, on demand.")
 @verb
 def run(context: Context) -> None:
-    """The daemon: pushes when a site is new, then daily, until it is stopped."""
+    """The daemon: pushes when a site is new, then daily, until it is stopped.
+
+    It reads its settings again on SIGHUP, and when their file has changed.
+
+    Example: wpsa --log-level debug run
+    """
+    import asyncio
+
     from agent import daemon
 
-    settings = context.settings()
-    asyncio.run(daemon.run(settings, chosen_sites(settings, ()), redactor=context.redactor))
+    asyncio.run(daemon.run(context.load(), context.reread, redactor=context.redactor))
     # A name that never resolves would hold the interpreter's exit for minutes; everything is closed by now.
     leave(0)
 
 
 @cli.command(short_help="Diagnose settings, sites, login and backend.")
-@click.argument("site", required=False, metavar="[SITE|URL]")
+@click.argument("site", required=False, metavar="[SITE|URL]", shell_complete=configured_sites)
 @json_flag
 @verb
 def check(context: Context, site: str | None, as_json: bool) -> int:
-    """Diagnose settings, sites, backend and integrations: a line each, ok or a cause with its remedy."""
+    """Diagnose settings, sites, backend and integrations: a line each, ok or a cause with its remedy.
+
+    Example: wpsa check shop
+    """
+    import asyncio
+
+    from agent import report
     from agent.check import check_all
+    from agent.naming import chosen_sites
+    from agent.outcome import worst_exit_code
 
     settings = context.settings(quiet_terminal=True)
     sites = chosen_sites(settings, [site] if site else ())
@@ -108,7 +171,11 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
 @json_flag
 @verb
 def status(context: Context, as_json: bool) -> None:
-    """Each site's last run, next slot, pending delivery and freshness; also beside a running daemon."""
+    """Each site's last run, next slot, pending delivery and freshness; also beside a running daemon.
+
+    Example: wpsa status --json
+    """
+    from agent import report
     from agent.look import standings
 
     settings = context.settings(quiet_terminal=True)
@@ -120,11 +187,15 @@ def status(context: Context, as_json: bool) -> None:
 
 
 @cli.command(short_help="Past structures of a site.")
-@click.argument("site", metavar="SITE")
+@click.argument("site", metavar="SITE", shell_complete=configured_sites)
 @json_flag
 @verb
 def history(context: Context, site: str, as_json: bool) -> None:
-    """The past structures of a site, the newest first."""
+    """The past structures of a site, the newest first.
+
+    Example: wpsa history shop
+    """
+    from agent import report
     from agent.look import past_structures
 
     settings = context.settings(quiet_terminal=True)
@@ -136,12 +207,16 @@ def history(context: Context, site: str, as_json: bool) -> None:
 
 
 @cli.command(short_help="What changed at a site.")
-@click.argument("site", metavar="SITE")
+@click.argument("site", metavar="SITE", shell_complete=configured_sites)
 @click.option("--since", metavar="DATE", help="Compare with the last structure before this day (YYYY-MM-DD).")
 @json_flag
 @verb
 def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
-    """What changed between a site's last two structures, or since a day."""
+    """What changed between a site's last two structures, or since a day.
+
+    Example: wpsa diff shop --since 2026-11-21
+    """
+    from agent import report
     from agent.look import changes_since
 
     changes = changes_since(context.settings(quiet_terminal=True), site, since)
@@ -151,45 +226,24 @@ def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
         report.print_changes(changes)
 
 
-@cli.group()
-def config() -> None:
-    """Show, begin or describe the settings."""
+cli.add_command(config)
 
 
-@config.command("show")
-@json_flag
+@cli.group(short_help="The hub alone (extra [hub]).", invoke_without_command=True)
+@click.pass_context
+def hub(context: click.Context) -> None:
+    """The hub alone: the backend for those who have none (extra [hub]).
+
+    Example: WPSA_HUB_LISTEN=127.0.0.1:8765 wpsa hub
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(_serve)
+
+
 @verb
-def config_show(context: Context, as_json: bool) -> None:
-    """The effective settings with the source of each; secrets are masked."""
-    from agent.describe import effective
+def _serve(context: Context) -> None:
+    import asyncio
 
-    rows = effective(context.load(quiet_terminal=True))
-    if as_json:
-        report.print_json([{"option": o, "value": v, "source": s} for o, v, s in rows])
-    else:
-        report.print_rows("option", ("value", "source"), rows)
-
-
-@config.command("init")
-@verb
-def config_init(context: Context) -> None:
-    """A commented example of the TOML file, on stdout."""
-    from agent.describe import example
-
-    click.echo(example(), nl=False)
-
-
-@config.command("schema")
-@verb
-def config_schema(context: Context) -> None:
-    """The JSON Schema of the settings."""
-    report.print_json(Settings.model_json_schema())
-
-
-@cli.command(short_help="The hub alone (extra [hub]).")
-@verb
-def hub(context: Context) -> None:
-    """The hub alone: the backend for those who have none (extra [hub])."""
     from agent.hubserver import serve_hub
 
     settings = context.settings()
@@ -197,11 +251,42 @@ def hub(context: Context) -> None:
     leave(0)
 
 
+@hub.command("backup", short_help="Copy the hub's database, while it runs.")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@verb
+def hub_backup(context: Context, file: Path | None) -> None:
+    """Copy the hub's SQLite database to a new file, whole and at one moment, while the hub runs.
+
+    Example: wpsa hub backup /backup/hub.sqlite3
+    """
+    from agent.hubserver import back_up
+
+    click.echo(back_up(context.settings(), file))
+
+
+@hub.command("createsuperuser", short_help="Make another administrator of the hub.")
+@click.argument("email")
+@verb
+def hub_createsuperuser(context: Context, email: str) -> None:
+    """Make another administrator of the hub, and print the password, once.
+
+    Example: wpsa hub createsuperuser ops@example.com
+    """
+    from agent.hubserver import make_administrator
+
+    click.echo(make_administrator(context.settings(), email))
+
+
 @cli.command(short_help="A complete working example on this machine.")
 @click.option("--once", is_flag=True, help="End after the first sync.")
 @verb
 def demo(context: Context, once: bool) -> int:
-    """A complete working example on this machine: a real WordPress, the agent, the page."""
+    """A complete working example on this machine: a real WordPress, the agent, the page.
+
+    Example: wpsa demo --once
+    """
+    import asyncio
+
     from agent.demo.run import run_demo
 
     return asyncio.run(run_demo(context.settings(), once=once, redactor=context.redactor))
@@ -209,15 +294,22 @@ def demo(context: Context, once: bool) -> int:
 
 def main() -> None:
     """The installed command: our codes for what we expect, 70 for a bug, the signal's own for Ctrl-C."""
+    if os.getpid() == 1:
+        # The kernel keeps from a container's first process each signal that it has no handler for.
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to fail
     try:
         cli.main(prog_name="wpsa", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with if_anybody_reads():
+            error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - a bug: one line, and the traceback only where somebody debugs
+        if isinstance(error, OSError) and tell_refusal(error):
+            sys.exit(IO_ERROR)
         tell_bug(error)
         sys.exit(INTERNAL_ERROR)

@@ -1,21 +1,36 @@
 """How every verb of `wpsa` begins and ends: settings, secrets, one line for a failure, a code for the shell."""
 
+import errno
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from agent import report
-from agent.config import Loaded, load
 from agent.errors import AgentError
 from agent.redact import Redactor, redactor_of
-from agent.settings import Settings
+
+# What is heavy is imported where it is needed, so that --version and a mistyped verb are answered at once.
+if TYPE_CHECKING:
+    from agent.config import Loaded
+    from agent.settings import Settings
 
 INTERNAL_ERROR = 70
+IO_ERROR = 74
+_ROOM = "Make room where the output goes, or send it elsewhere."
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EIO: "Look at the health of the disk.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+    errno.ENFILE: "Raise the system's limit of open files (fs.file-max).",
+}
 
 
 class Context:
@@ -26,26 +41,37 @@ class Context:
         self._log = {k: v for k, v in (("level", log_level), ("format", log_format)) if v is not None}
         self.redactor = Redactor()
 
-    def load(self, *, quiet_terminal: bool = False) -> Loaded:
+    def load(self, *, quiet_terminal: bool = False) -> "Loaded":
         """The settings, with logging set up by them; raises ConfigError.
 
         quiet_terminal   a person reads the result itself, so nothing is logged beside it
         """
         from agent.telemetry.logs import configure
 
-        loaded = load({"log": self._log} if self._log else {}, config=self._config)
+        loaded = self.reread()
         self.redactor = redactor_of(loaded.settings.secrets())
         log = loaded.settings.log
         calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
         configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
         return loaded
 
-    def settings(self, *, quiet_terminal: bool = False) -> Settings:
+    def reread(self) -> "Loaded":
+        """The settings as their sources have them at this moment, and nothing else; raises ConfigError."""
+        from agent.config import load
+
+        return load({"log": self._log} if self._log else {}, config=self._config)
+
+    def settings(self, *, quiet_terminal: bool = False) -> "Settings":
         return self.load(quiet_terminal=quiet_terminal).settings
 
     def hide(self, error: AgentError) -> None:
         """Before an error is printed: the other side may have echoed a secret in its reason."""
         error.message, error.hint = self.redactor.hide(error.message), self.redactor.hide(error.hint)
+
+    def hide_in_outcome(self, outcome: MutableMapping[str, Any]) -> None:
+        """Likewise, in what `asjson.outcome_json` gave."""
+        if error := outcome["error"]:
+            error |= {key: self.redactor.hide(error[key]) for key in ("message", "hint")}
 
 
 def verb(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -54,30 +80,80 @@ def verb(function: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(function)
     @click.pass_obj
     def run(context: Context, *args: Any, **kwargs: Any) -> None:
+        code = 0
         try:
-            code = function(context, *args, **kwargs) or 0
-        except AgentError as error:
-            context.hide(error)
-            if kwargs.get("as_json"):
-                report.print_json(report.error_json(error))
-            else:
-                report.print_error(error)
-            code = error.exit_code
+            try:
+                code = function(context, *args, **kwargs) or 0
+            except AgentError as error:
+                code = error.exit_code
+                _tell(context, error, as_json=kwargs.get("as_json", False))
+            sys.stdout.flush()
         except BrokenPipeError:
-            # Whoever read our output has left; the rest has no reader.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
+            _forget(sys.stdout)  # whoever read it has left
         sys.exit(code)
 
     return run
 
 
+def _tell(context: Context, error: AgentError, *, as_json: bool) -> None:
+    for handler in logging.getLogger().handlers:
+        handler.flush()  # what led to it stands before it, if anybody reads
+    from agent import report
+    from agent.asjson import error_json
+
+    context.hide(error)
+    if as_json:
+        report.print_json(error_json(error))
+    else:
+        with if_anybody_reads():
+            report.print_error(error)
+
+
+def configured_sites(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell: the sites that begin like this; none where the settings are not right."""
+    from agent.config import load
+
+    try:
+        sites = load({}, config=ctx.find_root().params.get("config")).settings.all_sites
+    except AgentError:
+        return []
+    return [site.called for site in sites if site.called.startswith(incomplete)]
+
+
 json_flag = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def tell_refusal(error: OSError) -> bool:
+    """One line for what the system refused, to the output above all; False where that is no matter of room or limits."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return False
+    _forget(sys.stdout)
+    with if_anybody_reads():
+        click.echo(f"error: a file or the output cannot be read or written: {error.strerror} — {remedy}", err=True)
+    return True
+
+
+@contextmanager
+def if_anybody_reads() -> Iterator[None]:
+    """Around what is said on stderr: where that is taken by nobody, the code alone says it."""
+    try:
+        yield
+    except OSError:
+        _forget(sys.stderr)
+
+
+def _forget(stream: TextIO) -> None:
+    """What it has not taken would be offered to it once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+    logging.shutdown()
     os._exit(code)
 
 

@@ -31,27 +31,31 @@ class Loaded:
     settings: Settings
     sources: Mapping[str, str]
     """{`section.key`: `argument`, `environment`, `secret file` or the TOML file}; the rest are defaults."""
+    files: tuple[Path, ...] = ()
+    """What was read: the TOML file and every secret's."""
 
 
 def load(arguments: Nested, *, config: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """The settings of this process; raises ConfigError that names every problem, and no value."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
+    files: list[Path] = []
     toml_file = _find_config(config, environ)
     layers = [
         ("argument", arguments),
         ("environment", _from_environment(environ, problems)),
-        ("secret file", _from_secret_files(environ, problems)),
-        (str(toml_file), _from_toml(toml_file, problems)),
+        ("secret file", _from_secret_files(environ, problems, files)),
+        (str(toml_file), _from_toml(toml_file, problems, files)),
     ]
     settings = _validated([layer for _, layer in layers], problems)
     if settings is not None:
         problems += _contradictions(settings)
     if problems or settings is None:
         raise ConfigError("; ".join(problems), reason="config", hint=_HINT)
+    settings.came_from(lambda: load(arguments, config=config, environ=environ).settings)
     # From the weakest to the strongest, so that the strongest is named last.
     sources = {".".join(path): source for source, layer in reversed(layers) for path in _leaves(layer)}
-    return Loaded(settings, sources)
+    return Loaded(settings, sources, tuple(files))
 
 
 def _find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -82,7 +86,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Nested
     return values
 
 
-def _from_secret_files(environ: Mapping[str, str], problems: list[str]) -> Nested:
+def _from_secret_files(environ: Mapping[str, str], problems: list[str], files: list[Path]) -> Nested:
     values: Nested = {}
     for name, (section, key), secret in _variables():
         file = environ.get(f"{name}_FILE", "")
@@ -93,6 +97,7 @@ def _from_secret_files(environ: Mapping[str, str], problems: list[str]) -> Neste
         elif environ.get(name):
             problems.append(f"{name} and {name}_FILE are both set: keep one")
         else:
+            files.append(Path(file))
             values.setdefault(section, {})[key] = _read_secret(Path(file), f"{name}_FILE", problems)
     return values
 
@@ -109,9 +114,10 @@ def _read_secret(file: Path, name: str, problems: list[str]) -> str:
     return text or "unreadable"
 
 
-def _from_toml(file: Path | None, problems: list[str]) -> Nested:
+def _from_toml(file: Path | None, problems: list[str], files: list[Path]) -> Nested:
     if file is None:
         return {}
+    files.append(file)
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -121,8 +127,8 @@ def _from_toml(file: Path | None, problems: list[str]) -> Nested:
         # The parser's text names line and column, and none of the file's values.
         problems.append(f"{file}: is not TOML ({str(error).splitlines()[0]})")
         return {}
-    for section in [values.get("site"), values.get("backend"), *_tables(values.get("sites"))]:
-        _resolve_files(section, file, problems)
+    for section in (*values.values(), *_tables(values.get("sites"))):
+        _resolve_files(section, file, problems, files)
     return values
 
 
@@ -130,7 +136,7 @@ def _tables(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _resolve_files(section: Any, toml_file: Path, problems: list[str]) -> None:
+def _resolve_files(section: Any, toml_file: Path, problems: list[str], files: list[Path]) -> None:
     """`api_key_file = "key"` becomes `api_key`; relative paths start at the TOML file's folder."""
     if not isinstance(section, dict):
         return
@@ -139,7 +145,8 @@ def _resolve_files(section: Any, toml_file: Path, problems: list[str]) -> None:
         if secret in section or not isinstance(file, str):
             problems.append(f"{toml_file}: {secret} and {key} are both set, or {key} is no path: keep one")
         else:
-            section[secret] = _read_secret(toml_file.parent / file, key, problems)
+            files.append(toml_file.parent / file)
+            section[secret] = _read_secret(files[-1], key, problems)
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, str], bool]]:
@@ -221,6 +228,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for site in settings.all_sites:
         yield from _about_login(site)
     yield from _about_backend(settings)
+    yield from _about_notify(settings)
     for what, times in (
         ("name", Counter(site.called for site in settings.all_sites)),
         ("address", Counter(site.url for site in settings.all_sites)),
@@ -254,6 +262,17 @@ def _about_backend(settings: Settings) -> Iterator[str]:
     for site in settings.all_sites:
         if not (site.site_id or site.integration_id or backend.site_id or backend.integration_id):
             yield f"site {site.called}: its site_id at the backend is missing (WPSA_BACKEND_SITE_ID)"
+
+
+def _about_notify(settings: Settings) -> Iterator[str]:
+    notify = settings.notify
+    addresses = [("WPSA_NOTIFY_PING_URL", notify.ping_url), ("WPSA_NOTIFY_WEBHOOK_URL", notify.webhook_url)]
+    addresses += [(f"site {site.called}: ping_url", site.ping_url) for site in settings.all_sites]
+    for name, address in addresses:
+        if address and _is_exposed(address.get_secret_value()) and not notify.allow_insecure_http:
+            yield f"{name}: its key could be read on the way over plain http; use https, or set allow_insecure_http of [notify]"
+    if notify.webhook_secret and not notify.webhook_url:
+        yield "WPSA_NOTIFY_WEBHOOK_URL is missing beside its secret"
 
 
 def _is_exposed(url: str) -> bool:

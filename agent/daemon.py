@@ -3,21 +3,32 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from agent import __version__
-from agent.bootstrap import Agent, open_agent
-from agent.fleet import due_task, redeliver_all, sync_all
+from agent.bootstrap import move_in
+from agent.clock import SYSTEM
+from agent.config import Loaded
+from agent.errands import doing_errands
+from agent.naming import chosen_sites
+from agent.ops.metrics import Metrics
+from agent.ops.service import offer_operations
+from agent.ops.systemd import tell_systemd
+from agent.ops.watchdog import watched
+from agent.premises import open_premises
 from agent.redact import Redactor
-from agent.settings import Settings, SiteSettings
+from agent.reload import Moves, Reload
+from agent.rounds import Rounds
 from agent.telemetry import events
-from agent.telemetry.observers import log_outcome
+from agent.telemetry.observers import log_exchange
 
 TICK_SECONDS = 15
 HEARTBEAT = "heartbeat"
@@ -27,70 +38,74 @@ DRAIN_SECONDS = 1.0
 log = structlog.stdlib.get_logger("agent")
 
 
-async def run(settings: Settings, sites: Sequence[SiteSettings], *, redactor: Redactor) -> None:
-    """Keep the backend up to date with these sites until SIGTERM or SIGINT. Raises AgentError."""
+async def run(loaded: Loaded, reread: Callable[[], Loaded], *, redactor: Redactor) -> None:
+    """Keep the backend up to date with the configured sites until SIGTERM or SIGINT. Raises AgentError.
+
+    reread   gives the settings anew, on SIGHUP and when one of their files has changed; raises ConfigError
+    """
     stop = asyncio.Event()
     stop_on_signals(stop)
-    async with open_agent(settings, sites, redactor=redactor, hub_listen=settings.hub.listen) as agent:
-        agent.ledger.forget_held(at=agent.ports.clock.now())
-        log.info(
-            events.AGENT_STARTED,
-            message="agent started",
-            version=__version__,
-            sites=len(agent.sites),
-            state=settings.state.dir,
-            page=agent.hub_url,
-        )
-        await keep_up(agent, stop)
+    # Until there is anything to reload, a hangup is nothing to die of.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+    settings, sites = loaded.settings, chosen_sites(loaded.settings, ())
+    metrics = Metrics(now=SYSTEM.now)
+    async with (
+        watched(SYSTEM),
+        open_premises(settings, sites, redactor=redactor, hub_listen=settings.hub.listen) as premises,
+        Moves(partial(move_in, premises, observers=(log_exchange, metrics.exchange))) as moves,
+    ):
+        agent = await moves.to(settings, sites)
+        agent.ledger.forget_held(at=SYSTEM.now())
+        rounds = Rounds(agent, told=(metrics.outcome,))
+        async with metrics.fed_by(rounds), offer_operations(loaded, rounds, metrics, redactor=redactor):
+            log.info(
+                events.AGENT_STARTED,
+                message="agent started",
+                version=__version__,
+                sites=len(agent.sites),
+                state=settings.state.dir,
+                page=agent.hub_url,
+            )
+            reload = Reload(loaded, reread, rounds=rounds, moves=moves, metrics=metrics, redactor=redactor)
+            async with doing_errands(rounds, wanted=premises.hub.sync_asked if premises.hub else None):
+                await keep_up(rounds, stop, reload=reload)
     log.info(events.AGENT_STOPPED, message="agent stopped")
 
 
-async def keep_up(agent: Agent, stop: asyncio.Event) -> None:
+async def keep_up(rounds: Rounds, stop: asyncio.Event, *, reload: Reload | None = None) -> None:
     """Do what is due, look after look, until asked to stop. Raises StateError."""
     tick = asyncio.Event()
-    scheduler = _ticking(tick, heartbeat=agent.state_folder / HEARTBEAT, now=agent.ports.clock.now())
-    working = asyncio.create_task(_work(agent, tick, stop), name="work")
+    scheduler = _ticking(tick, heartbeat=rounds.agent.state_folder / HEARTBEAT, now=rounds.agent.ports.clock.now())
+    if reload:
+        reload.on_hangup(tick.set)
+    working = asyncio.create_task(_work(rounds, tick, reload.if_wanted if reload else _nothing), name="work")
     stopping = asyncio.create_task(stop.wait(), name="stop")
+    tell_systemd("READY=1")
+    ends: set[asyncio.Future[Any]] = {working, stopping, rounds.broken}
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            tick.set()  # wakes an idle loop, which then sees that it should stop
-            await asyncio.wait({working}, timeout=DRAIN_SECONDS)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        tell_systemd("STOPPING=1")
         scheduler.shutdown(wait=False)
-        working.cancel()
-        stopping.cancel()
+        for task in (working, stopping):
+            task.cancel()
         await asyncio.wait({working, stopping})
-    if not working.cancelled() and (failure := working.exception()):
-        raise failure
+        await rounds.end(within_seconds=DRAIN_SECONDS if stop.is_set() else 0)
+    for ended in ends - {stopping}:
+        if ended.done() and not ended.cancelled():
+            ended.result()
 
 
-async def _work(agent: Agent, tick: asyncio.Event, stop: asyncio.Event) -> None:
+async def _work(rounds: Rounds, tick: asyncio.Event, before_each: Callable[[], Awaitable[None]]) -> None:
     """One look after another: what is due now decides, never how often it ticked."""
-    while not stop.is_set():
-        tick.clear()
-        await catch_up(agent)
+    while True:
         await tick.wait()
+        tick.clear()
+        await before_each()
+        rounds.look()
 
 
-async def catch_up(agent: Agent) -> None:
-    """Everything that is due at this moment: sites to read, and documents that still wait."""
-    now = agent.ports.clock.now()
-    tasks = [
-        task
-        for site in agent.sites
-        if (task := due_task(site, agent.moments[site.name], agent.ledger.slot(site.name), now=now))
-    ]
-    fresh = {task.site.name for task in tasks}
-    owed = agent.ledger.due(at=now, sites=[site.name for site in agent.sites if site.name not in fresh])
-    at_once = agent.sites_at_once
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sync_all(tasks, agent.ports, at_once=at_once, told=log_outcome))
-            group.create_task(redeliver_all(owed, agent.ports, at_once=at_once, told=log_outcome))
-    except BaseExceptionGroup as broken:
-        # A state that cannot be written ends both, before it is closed.
-        raise broken.exceptions[0] from None
+async def _nothing() -> None: ...
 
 
 def _ticking(tick: asyncio.Event, *, heartbeat: Path, now: datetime) -> AsyncIOScheduler:
@@ -103,6 +118,7 @@ def _ticking(tick: asyncio.Event, *, heartbeat: Path, now: datetime) -> AsyncIOS
         # A full disk is the state's matter to report, not the heartbeat's.
         with suppress(OSError):
             heartbeat.touch(mode=0o600)  # noqa: ASYNC240 - a microsecond
+        tell_systemd("WATCHDOG=1")
         tick.set()
 
     scheduler = AsyncIOScheduler(timezone=UTC)
@@ -125,9 +141,15 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     def asked(number: signal.Signals) -> None:
         if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            _die_by(number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
+
+
+def _die_by(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    # The first process of a container is not ended by a signal that it does not handle.
+    os._exit(128 + number)

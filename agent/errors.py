@@ -12,19 +12,22 @@ AgentError
 │   ├── SiteSuspended                65  a subsite that its network archived
 │   ├── WrongSite                    65  the address answers as another site
 │   ├── SuspiciousShrink  transient  65  much less than before: read again before it is believed
-│   ├── SiteMoved                    78  the address redirects to another host
-│   └── AnswerNotUnderstood          65  HTML for JSON, wrong shape, too large
+│   ├── SiteMoved                    78  the address redirects to another host, or its name leads to where no site lives
+│   └── AnswerNotUnderstood          65  HTML for JSON, wrong shape, too large; 76 for no HTTP/1.1
 ├── BackendError                         the backend side; the document stays owed
 │   ├── BackendUnreachable transient 75  69 where nothing is owed
 │   ├── BackendThrottled   transient 75
+│   ├── BackendPaused      transient 75  not asked: it is down or wants a pause, and one try looks for all sites
 │   ├── CredentialsRefused           77
 │   ├── IntegrationNotFound          69
 │   ├── IntegrationAmbiguous         78
 │   ├── DeliveryRejected             65  carries the backend's own reason, short
 │   └── ContractBroken               76  a success that is none, a redirect, a wrong shape
+├── NotificationFailed        transient  69  a ping or webhook that nobody took; no run hears of it
 └── StateError
     ├── StateUnwritable              73  cannot be created, or owned by another process
-    ├── StateFailed                  74  disk full, I/O error
+    ├── StateFailed                  74  damaged, I/O error
+    ├── StateFull                    74  the disk is full: nothing is lost that was owed before
     ├── StateBusy         transient  74  SQLite stays locked
     └── StateTooNew                  78  written by a newer version; left untouched
 
@@ -123,6 +126,8 @@ class AnswerNotUnderstood(SiteError):
 
 class BackendError(AgentError):
     exit_code = 76
+    may_arrive_late = False
+    """Whether the document may still be on its way, and overtaken by a newer one."""
 
 
 class BackendUnreachable(BackendError):
@@ -131,6 +136,11 @@ class BackendUnreachable(BackendError):
 
 
 class BackendThrottled(BackendError):
+    transient = True
+    exit_code = 75
+
+
+class BackendPaused(BackendError):
     transient = True
     exit_code = 75
 
@@ -155,6 +165,11 @@ class ContractBroken(BackendError):
     exit_code = 76
 
 
+class NotificationFailed(AgentError):
+    transient = True
+    exit_code = 69
+
+
 class StateError(AgentError):
     exit_code = 74
 
@@ -164,6 +179,10 @@ class StateUnwritable(StateError):
 
 
 class StateFailed(StateError):
+    exit_code = 74
+
+
+class StateFull(StateError):
     exit_code = 74
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import structlog
 
@@ -20,21 +23,53 @@ async def serve_hub(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        from agent.hub.options import HubOptionError
-        from agent.hub.standalone import prepare
-    except ImportError:
-        raise ConfigError(
-            "the hub is not installed", reason="config", hint="Install: pip install 'wp-structure-agent[hub]'"
-        ) from None
-    folder = Path(os.environ.get("WPSA_HUB_DIR") or Path(settings.state.dir) / "hub")
-    try:
-        application, first_account = prepare(folder, listen=settings.hub.listen)
-    except HubOptionError as error:
-        raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
+    hub = _installed()
+    with _told():
+        application, first_account = hub.prepare(_folder(settings), listen=settings.hub.listen)
     async with serve(application, listen=settings.hub.listen, option="WPSA_HUB_LISTEN") as url:
         if first_account:
             email, password = first_account
             print(f"Sign in at {url} as {email} with the password {password} (shown this once).", flush=True)
         log.info(events.HUB_STARTED, message="hub started", page=url)
         await stop.wait()
+
+
+def back_up(settings: Settings, file: Path | None) -> Path:
+    """Where the copy is; raises ConfigError when there is nothing to copy, or something is there already."""
+    hub = _installed()
+    with _told():
+        copied: Path = hub.back_up(_folder(settings), file)
+    return copied
+
+
+def make_administrator(settings: Settings, email: str) -> str:
+    """The new administrator's random password; raises ConfigError for an address that is taken or none."""
+    hub = _installed()
+    with _told():
+        password: str = hub.make_administrator(_folder(settings), email)
+    return password
+
+
+def _folder(settings: Settings) -> Path:
+    return Path(os.environ.get("WPSA_HUB_DIR") or Path(settings.state.dir) / "hub")
+
+
+def _installed() -> ModuleType:
+    try:
+        from agent.hub import standalone
+    except ImportError:
+        raise ConfigError(
+            "the hub is not installed", reason="config", hint="Install: pip install 'wp-structure-agent[hub]'"
+        ) from None
+    return standalone
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the hub refuses to start with is a matter of its options."""
+    from agent.hub.options import HubOptionError
+
+    try:
+        yield
+    except HubOptionError as error:
+        raise ConfigError(str(error), reason="config", hint=error.hint) from None

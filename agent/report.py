@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,31 +14,33 @@ from rich.text import Text
 from agent.diagnosis import Finding, Level
 from agent.errors import AgentError
 from agent.exchange import Exchange
-from agent.outcome import Outcome
 from agent.structure.coverage import COVERAGE_REASONS
 from agent.structure.model import Entry, Family, Structure
-from agent.structure.payload import iso_utc, to_document
+from agent.structure.payload import iso_utc
 from agent.telemetry.logs import visible
 
+PROGRESS_FROM = 3
+"""Sites: of two it is soon seen how they went."""
 PLAIN_WIDTH = 120
 """Columns of a table that is piped, where no terminal says how wide it is."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process with 1, which is no code of ours."""
+        raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+    return _Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
 def print_json(value: Any) -> None:
     """One document, and nothing else, on stdout."""
     escaped = not sys.stdout.encoding.lower().startswith("utf")
     sys.stdout.write(json.dumps(value, ensure_ascii=escaped, indent=2, default=str) + "\n")
-
-
-def structure_json(structure: Structure) -> dict[str, Any]:
-    """The pushed document plus one key `provenance`, which never travels."""
-    return to_document(structure) | {"provenance": dict(structure.provenance)}
 
 
 def print_structure(structure: Structure) -> None:
@@ -55,12 +58,12 @@ def print_structure(structure: Structure) -> None:
     for family, title in ((Family.POST_TYPE, "Post types"), (Family.TAXONOMY, "Taxonomies")):
         out.print()
         out.print(_entries_table(title, structure.of(family)))
-    print_warnings(structure)
+    _print_warnings(structure.warnings)
 
 
-def print_warnings(structure: Structure | None) -> None:
+def _print_warnings(warnings: Iterable[str]) -> None:
     """On stderr, so that a table in a pipe stays a table."""
-    for warning in structure.warnings if structure else ():
+    for warning in warnings:
         console(stderr=True).print(_styled(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
@@ -97,49 +100,43 @@ def print_exchange(exchange: Exchange) -> None:
     console(stderr=True).print(Text(_line(line), style="dim"), soft_wrap=True)
 
 
-def print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """A line for each site."""
+def print_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each site; outcomes as `asjson.outcome_json` gives them, here or through a daemon."""
     out = console()
     for outcome in outcomes:
-        if outcome.error is None:
-            out.print(Text.assemble((f"{_line(outcome.site)}: ", "bold"), (_success(outcome), "green")))
-            print_warnings(outcome.structure)
+        site, error = (f"{_line(outcome['site'])}: ", "bold"), outcome["error"]
+        if error is None:
+            out.print(Text.assemble(site, (_success(outcome), "green")))
+            _print_warnings(outcome["structure"]["provenance"]["warnings"] if outcome["structure"] else ())
         else:
-            word = {"pending": "delivery pending", "held": "delivery waits for you"}.get(outcome.result, "failed")
-            line = _line(f"{word}: {outcome.error.message}")
-            out.print(Text.assemble((f"{_line(outcome.site)}: ", "bold"), (line, "red")))
-            out.print(Text(f"  hint: {_line(outcome.error.hint)}"))
+            word = {"pending": "delivery pending", "held": "delivery waits for you"}.get(outcome["result"], "failed")
+            out.print(Text.assemble(site, (_line(f"{word}: {error['message']}"), "red")))
+            out.print(Text(f"  hint: {_line(error['hint'])}"))
 
 
-def _success(outcome: Outcome) -> str:
-    integration = f" · integration {outcome.receipt.integration_id}" if outcome.receipt else ""
-    if outcome.structure is None:
+def _success(outcome: Mapping[str, Any]) -> str:
+    integration = f" · integration {_line(outcome['integration_id'])}" if outcome["integration_id"] else ""
+    structure = outcome["structure"]
+    if structure is None:
         return f"structure synced successfully{integration}"
-    types, taxonomies = (len(outcome.structure.of(family)) for family in (Family.POST_TYPE, Family.TAXONOMY))
-    numbers = f"{_many(types, 'post type')}, {_many(taxonomies, 'taxonomy')}, {_many(outcome.structure.items, 'item')}"
-    return f"structure synced successfully{integration} · {numbers} · {outcome.duration_seconds:.1f} s"
+    types, taxonomies = structure["post_types"], structure["taxonomies"]
+    items = sum(entry["count"] for entry in types.values())
+    numbers = f"{_many(len(types), 'post type')}, {_many(len(taxonomies), 'taxonomy')}, {_many(items, 'item')}"
+    return f"structure synced successfully{integration} · {numbers} · {outcome['duration_ms'] / 1000:.1f} s"
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "site": outcome.site,
-        "result": outcome.result,
-        "integration_id": outcome.receipt.integration_id if outcome.receipt else None,
-        "duration_ms": round(outcome.duration_seconds * 1000),
-        "changes": outcome.changes.as_json(),
-        "structure": structure_json(outcome.structure) if outcome.structure else None,
-        "error": error_json(outcome.error) if outcome.error else None,
-    }
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A function that hears of each outcome; a bar moves by it where a person waits for several on a terminal."""
+    if total < PROGRESS_FROM or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-
-def error_json(error: AgentError) -> dict[str, Any]:
-    return {
-        "error": type(error).__name__,
-        "reason": error.reason,
-        "message": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}", markup=False))
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sync", total=total, last="")
+        yield lambda outcome: bar.update(task, advance=1, last=_line(outcome["site"]))
 
 
 def print_error(error: AgentError) -> None:
@@ -231,8 +228,12 @@ def print_standings(standings: Sequence[Any]) -> None:
 def _waiting(standing: Any) -> str:
     if standing.owed is None:
         return "–"
-    tried = f"{_many(standing.owed.failures, 'try')} so far, next {ago(standing.owed.next_at, now=standing.now)}"
-    return f"waits for you ({tried})" if standing.owed.held else f"waiting ({tried})"
+    owed, now = standing.owed, standing.now
+    if owed.quarantined:
+        return "refused; the next slot's takes its place"
+    again = "now" if owed.next_at <= now else ago(owed.next_at, now=now)
+    tried = f"{_many(owed.failures, 'try')} so far, next {again}"
+    return f"waits for you ({tried})" if owed.held else f"waiting ({tried})"
 
 
 def snapshot_json(snapshot: Any) -> dict[str, Any]:

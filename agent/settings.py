@@ -6,86 +6,31 @@ is WPSA_SECTION_KEY in the environment; a secret may come from a file named by i
 
 import ipaddress
 import re
-from datetime import time
-from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
-from zoneinfo import ZoneInfo, available_timezones
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from platformdirs import user_state_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from agent.accepted import (
+    ApiPath,
+    HttpUrl,
+    Key,
+    ListenAddress,
+    ListenAddressOrOff,
+    RestRootUrl,
+    Secret,
+    SecretUrl,
+    Text,
+    WallTime,
+    ZoneName,
+)
 from agent.backend.contract import INTEGRATION_ID_PATTERN, INTEGRATIONS_PATH, LOGIN_PATH, REFRESH_PATH
+from agent.errors import ConfigError
 from agent.structure.model import Choice, Choices, Family, Site
-
-
-def _http_url(text: str) -> str:
-    """An http(s) address without user, query or fragment; returned with scheme and host in lower case
-    (what is compared with "http://" must not come as "HTTP://"), and without a trailing slash."""
-    try:
-        parts = urlsplit(text.strip())
-        port_is_sane = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError("is not an address such as https://example.com") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_sane:
-        raise ValueError("is not an address such as https://example.com")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not contain a user or password; use the options for them")
-    if parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in text.strip()):
-        raise ValueError("must be an address without spaces, ? and #")
-    return urlunsplit(parts._replace(netloc=parts.netloc.lower())).rstrip("/")
-
-
-def _rest_root(text: str) -> str:
-    """An http(s) address that ends in a slash; it may hold a query, such as ?rest_route=/."""
-    _http_url(text.split("?", 1)[0])
-    return text if text.endswith("/") or "?" in text else f"{text}/"
-
-
-def _listen_address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise ValueError("is not host:port, such as 127.0.0.1:8765")
-    return text
-
-
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("is not a time zone such as Europe/Berlin")
-    return name
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty")
-    return text.strip()
-
-
-def _not_blank_secret(secret: SecretStr) -> SecretStr:
-    return SecretStr(_not_blank(secret.get_secret_value()))
-
-
-def _header_secret(secret: SecretStr) -> SecretStr:
-    """A secret that travels in a header, which carries visible ASCII and nothing else."""
-    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
-        raise ValueError("holds a character that no key has, such as a space or a line break")
-    return secret
-
-
-def _wall_time(at: time) -> time:
-    if at.tzinfo is not None:
-        raise ValueError("must be a time without a zone; the zone is WPSA_SCHEDULE_TIMEZONE")
-    return at
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-RestRootUrl = Annotated[str, AfterValidator(_rest_root)]
-ListenAddress = Annotated[str, AfterValidator(_listen_address)]
-Text = Annotated[str, AfterValidator(_not_blank)]
-Secret = Annotated[SecretStr, AfterValidator(_not_blank_secret)]
-Key = Annotated[Secret, AfterValidator(_header_secret)]
-WallTime = Annotated[time, AfterValidator(_wall_time)]
-ApiPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*/$")]
 
 
 class Section(BaseModel):
@@ -128,6 +73,7 @@ class SiteSettings(Section):
     internal_url: HttpUrl | None = Field(
         None, description="where to connect instead, such as http://wordpress in the same container network"
     )
+    ping_url: SecretUrl | None = Field(None, description="a dead-man's switch for this site, as Healthchecks has them")
     structure: StructureSettings | None = Field(None, description="in place of the general [structure]")
 
     @property
@@ -161,11 +107,14 @@ class BackendSettings(Section):
     login_path: ApiPath = Field(LOGIN_PATH, description="where the backend logs in")
     refresh_path: ApiPath = Field(REFRESH_PATH, description="where it renews a token")
     integrations_path: ApiPath = Field(INTEGRATIONS_PATH, description="where it lists integrations")
+    poll_seconds: int = Field(
+        60, ge=0, le=86_400, description="between two looks for “sync now” at a backend that offers it; 0 for none"
+    )
 
 
 class ScheduleSettings(Section):
     at: WallTime | None = Field(None, description="HH:MM of each day; a moment derived from the site by default")
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of that time")
+    timezone: ZoneName = Field("UTC", description="of that time")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -182,7 +131,24 @@ class LogSettings(Section):
 
 
 class OpsSettings(Section):
-    listen: ListenAddress = Field("127.0.0.1:9464", description="kept for the operations endpoint, which is to come")
+    """Health, metrics and "sync now" of the daemon."""
+
+    listen: ListenAddressOrOff = Field("127.0.0.1:9464", description="where the operations endpoint listens; off for nowhere")
+    token: Key | None = Field(None, description="for sync now, and for metrics from elsewhere; made by itself when not set")
+
+
+class NotifySettings(Section):
+    """Who is told beside the log; nobody by default. The addresses are secrets: whoever knows one may speak for us."""
+
+    ping_url: SecretUrl | None = Field(None, description="a dead-man's switch for all sites together")
+    webhook_url: SecretUrl | None = Field(
+        None, description="told when content types come, go or are renamed, and when a site fails and works again"
+    )
+    webhook_secret: Secret | None = Field(None, description="signs what the webhook is told")
+    count_change_percent: int | None = Field(
+        None, ge=1, le=100, description="tell of a count, too, that changes by so many percent; never by default"
+    )
+    allow_insecure_http: bool = Field(False, description="send to these addresses over plain http to another machine")
 
 
 class HubSettings(Section):
@@ -194,13 +160,15 @@ class ReadingSettings(Section):
 
     connections: int = Field(4, ge=1, le=16, description="requests at once to one site")
     deadline_seconds: float = Field(30.0, ge=1, le=300, description="for one request, from first to last byte")
-    sites_at_once: int = Field(8, ge=1, le=256, description="how many sites are read at the same time")
+    sites_at_once: int = Field(16, ge=1, le=256, description="how many sites are read at the same time")
 
 
 class Settings(BaseSettings):
     """All settings of one agent, frozen once read."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    _again: Callable[[], "Settings"] | None = PrivateAttr(None)
 
     site: SiteSettings | None = Field(None, description="the one site of the environment")
     sites: tuple[SiteSettings, ...] = Field((), description="any number of sites, in TOML")
@@ -211,7 +179,19 @@ class Settings(BaseSettings):
     state: StateSettings = Field(default_factory=StateSettings)
     log: LogSettings = LogSettings()
     ops: OpsSettings = OpsSettings()
+    notify: NotifySettings = NotifySettings()
     hub: HubSettings = HubSettings()
+
+    def came_from(self, again: Callable[[], "Settings"]) -> None:
+        """Remember how they were read; `again` raises ConfigError."""
+        self._again = again
+
+    def reread(self) -> "Settings | None":
+        """The settings as their sources have them now; None when these cannot be read, as while one is being written."""
+        try:
+            return self._again() if self._again else None
+        except ConfigError:
+            return None
 
     @property
     def all_sites(self) -> tuple[SiteSettings, ...]:
@@ -239,8 +219,23 @@ class Settings(BaseSettings):
         """(user name or None, secret) of everything that must reach no log."""
         found = [(site.username, site.application_password) for site in self.all_sites]
         found += [(site.http_username, site.http_password) for site in self.all_sites]
-        found += [(None, self.backend.api_key), (self.backend.email, self.backend.password)]
-        return [(user, secret.get_secret_value()) for user, secret in found if secret]
+        found += [(None, self.backend.api_key), (self.backend.email, self.backend.password), (None, self.ops.token)]
+        found += [(None, self.notify.webhook_secret)]
+        urls = [self.notify.ping_url, self.notify.webhook_url, *(site.ping_url for site in self.all_sites)]
+        return [(user, secret.get_secret_value()) for user, secret in found if secret] + [
+            (None, part) for url in urls if url for part in _secret_parts(url.get_secret_value())
+        ]
+
+
+SHORTEST_URL_KEY = 12
+"""Of an address that is a secret: shorter parts are words such as `services`."""
+
+
+def _secret_parts(url: str) -> list[str]:
+    """The address and what in it is the key: messages name a host and a path without the rest."""
+    parts = urlsplit(url)
+    inner = [parts.path.strip("/"), *re.split(r"[/&=]", f"{parts.path}&{parts.query}")]
+    return [url, *(part for part in inner if len(part) >= SHORTEST_URL_KEY)]
 
 
 def name_of(url: str) -> str:

@@ -6,11 +6,43 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.errors import ConfigError
 
-STOP_SECONDS = 1.0
+STOP_SECONDS = 0.5
+HEADER_SECONDS = 10.0
+CONNECTIONS_MOST = 200
+
+
+class _Protocol(H11Protocol):
+    """Hangs up on whoever begins a request and does not end its headers: uvicorn would wait for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._patience: asyncio.TimerHandle | None = None
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def _wait_for_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _Server(uvicorn.Server):
@@ -22,9 +54,12 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(application: Callable[..., Any], *, listen: str, option: str) -> AsyncIterator[str]:
+async def serve(
+    application: Callable[..., Any], *, listen: str, option: str, stop_seconds: float = STOP_SECONDS
+) -> AsyncIterator[str]:
     """Serve the application within the block; yields its address, such as `http://127.0.0.1:8765`.
 
+    stop_seconds   what the answers in hand have at the end of the block
     Port 0 is any free one. Raises ConfigError, naming the option, when the address cannot be had.
     """
     listener = _bind(listen, option)
@@ -37,7 +72,8 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=100,
+            http=_Protocol,
+            limit_concurrency=CONNECTIONS_MOST,
             timeout_keep_alive=5,
             h11_max_incomplete_event_size=32 * 1024,
         )
@@ -46,10 +82,12 @@ async def serve(application: Callable[..., Any], *, listen: str, option: str) ->
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)
+        if not server.started:
+            raise _not_listening(listen, option, "the server did not start") from serving.exception()
         yield _reachable(host, port)
     finally:
         server.should_exit = True
-        done, _ = await asyncio.wait({serving}, timeout=STOP_SECONDS)
+        done, _ = await asyncio.wait({serving}, timeout=stop_seconds)
         if not done:
             server.force_exit = True
             serving.cancel()
@@ -63,6 +101,14 @@ def _reachable(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _not_listening(listen: str, option: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{option}: {listen} cannot be listened on ({why})",
+        reason="listen",
+        hint=f"Stop what listens there, or set {option} to another address.",
+    )
+
+
 def _bind(listen: str, option: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
@@ -73,10 +119,6 @@ def _bind(listen: str, option: str) -> socket.socket:
         listener.bind((host, int(port)))
     except OSError as error:
         listener.close()
-        raise ConfigError(
-            f"{option}: {listen} cannot be listened on ({error.strerror})",
-            reason="listen",
-            hint=f"Stop what listens there, or set {option} to another address.",
-        ) from None
+        raise _not_listening(listen, option, error.strerror or str(error)) from None
     listener.set_inheritable(False)
     return listener

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.text import Text
 
 from agent import report
+from agent.asjson import outcome_json
 from agent.bootstrap import ANY_FREE_PORT, open_agent
 from agent.daemon import keep_up, stop_on_signals
 from agent.demo.errors import DemoError
@@ -14,8 +15,8 @@ from agent.demo.sources import bring_wordpress
 from agent.demo.wordpress import PHP_FOLDER, WordPress
 from agent.errors import AgentError
 from agent.oneshot import sync_on_demand
-from agent.outcome import exit_code_of
 from agent.redact import Redactor
+from agent.rounds import Rounds
 from agent.settings import Settings, SiteSettings
 
 TITLE = "Paper & Ink – a bookshop"
@@ -70,13 +71,13 @@ async def _show(
         if outcome.structure:
             report.print_structure(outcome.structure)
         _say("")
-        report.print_outcomes([outcome])
+        report.print_outcomes([outcome_json(outcome)])
         if not once and not stop.is_set():
             _say(f"\nWordPress:      {site.url}/wp-admin/  (login {site.blueprint.login}, password {site.blueprint.password})")
             _say(f"Content Types:  {agent.hub_url}/")
             _say("\nThe agent keeps the page up to date. End with Ctrl-C.")
-            await keep_up(agent, stop)
-        return exit_code_of([outcome])
+            await keep_up(Rounds(agent), stop)
+        return outcome.exit_code
 
 
 def _say(text: str) -> None:

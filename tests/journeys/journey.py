@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
@@ -64,6 +65,20 @@ class Daemon:
         line: dict[str, Any] = wait_until(found, f"{event} {fields}", lambda: self._stderr.read_text("utf-8"))
         return line
 
+    def ops(self, path: str, *, method: str = "GET", token: str = "") -> tuple[int, str]:
+        """What the operations endpoint answers: (status, text)."""
+        url = self.wait_for("operations.started")["listen"]
+        request = urllib.request.Request(url + path, method=method)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> Done:
         started = time.monotonic()
         self.process.send_signal(number)
@@ -83,7 +98,8 @@ class Wpsa:
 
     def environment(self, **settings: str) -> dict[str, str]:
         """A new user's: nothing of the one who runs the tests."""
-        merged = {**self.settings, **settings}
+        # Any free port, for journeys run side by side.
+        merged = {"OPS_LISTEN": "127.0.0.1:0", **self.settings, **settings}
         return {
             "HOME": str(self.home),
             "PATH": "/usr/bin:/bin",

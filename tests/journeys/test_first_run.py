@@ -70,7 +70,7 @@ def test_a_restart_alone_neither_reads_the_site_nor_pushes(
         wait_until(heartbeat.exists, "the first tick")
         stopped = daemon.end()
 
-    assert [line["event"] for line in stopped.log] == ["agent.started", "agent.stopped"]
+    assert [line["event"] for line in stopped.log] == ["operations.started", "agent.started", "agent.stopped"]
     assert len(wordpress.requests) == asked_before
 
 

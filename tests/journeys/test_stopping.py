@@ -50,7 +50,7 @@ def test_a_second_agent_on_the_same_state_is_turned_away(waiting: Wpsa, hanging_
     with waiting.start("run") as daemon:
         connection, _ = hanging_site.accept()
         with connection:
-            second = waiting.run("sync")
+            second = waiting.run("run")
             status = waiting.run("status")
 
     assert second.code == 73

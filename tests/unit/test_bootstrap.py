@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 from builders import ONE_SITE, settings
-from fakes import ManualClock
+from fakes import Logs, ManualClock, answer, raw_server
 
 from agent.bootstrap import open_agent, open_backend
-from agent.errors import AgentError, ConfigError, StateUnwritable
+from agent.errors import AgentError, ConfigError, CredentialsRefused, StateUnwritable
 from agent.naming import chosen_sites
 from agent.redact import Redactor
 from agent.settings import Settings
+from agent.state.store import FILE_NAME
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,59 @@ async def test_looking_at_the_backend_needs_no_state(read: Settings, redactor: R
         pass
 
     assert not state_folder.exists()
+
+
+@pytest.mark.parametrize("in_toml", [False, True])
+async def test_a_key_that_was_replaced_is_read_anew_and_hidden_before_it_is_used(
+    redactor: Redactor, tmp_path: Path, in_toml: bool
+) -> None:
+    listing = answer(200, [{"id": 42, "site": 7, "platform": "wordpress"}])
+    async with raw_server(answer(401), listing) as server:
+        key, toml = tmp_path / "key", tmp_path / "wpsa.toml"
+        key.write_text("key-of-this-year\n")
+        toml.write_text('[backend]\napi_key_file = "key"\n' if in_toml else "")
+        environ = {name: value for name, value in ONE_SITE.items() if name != "WPSA_BACKEND_API_KEY"}
+        environ |= {"WPSA_BACKEND_URL": server.url, "WPSA_CONFIG": str(toml)}
+        environ |= {} if in_toml else {"WPSA_BACKEND_API_KEY_FILE": str(key)}
+        read = settings(environ)
+        async with open_backend(read, read.all_sites, redactor=redactor) as backend:
+            key.write_text("key-of-the-next-year\n")
+            assert await backend.integration_of("shop.example") == "42"
+
+    assert [one.headers["authorization"] for one in server.asked] == [
+        "Bearer key-of-this-year", "Bearer key-of-the-next-year"
+    ]  # fmt: skip
+    assert redactor.hide("key-of-the-next-year") == "***"
+
+
+async def test_a_key_file_that_is_being_written_leaves_the_old_key_in_force(
+    redactor: Redactor, tmp_path: Path
+) -> None:
+    async with raw_server(answer(401)) as server:
+        key = tmp_path / "key"
+        key.write_text("key-of-this-year\n")
+        environ = {name: value for name, value in ONE_SITE.items() if name != "WPSA_BACKEND_API_KEY"}
+        read = settings(environ | {"WPSA_BACKEND_URL": server.url, "WPSA_BACKEND_API_KEY_FILE": str(key)})
+        async with open_backend(read, read.all_sites, redactor=redactor) as backend:
+            key.write_text("")
+            with pytest.raises(CredentialsRefused):
+                await backend.integration_of("shop.example")
+
+    assert {one.headers["authorization"] for one in server.asked} == {"Bearer key-of-this-year"}
+
+
+async def test_a_damaged_state_is_begun_anew_and_loudly(
+    read: Settings, redactor: Redactor, state_folder: Path, logs: Logs
+) -> None:
+    state_folder.mkdir()
+    (state_folder / FILE_NAME).write_bytes(b"no database" * 500)
+
+    async with open_agent(read, read.all_sites, redactor=redactor, hub_listen=ANYWHERE):
+        pass
+
+    [line] = [line for line in logs.lines if line["event"] == "state.rebuilt"]
+    assert line["level"] == "critical"
+    assert Path(line["set_aside"]).read_bytes().startswith(b"no database")
 
 
 async def test_a_site_without_an_id_at_the_backend_is_refused(read: Settings, redactor: Redactor) -> None:

@@ -10,6 +10,7 @@ import click
 import pytest
 from builders import ONE_SITE, a_structure
 
+from agent.asjson import outcome_json
 from agent.cli import cli, main
 from agent.errors import BackendUnreachable, SiteUnreachable
 from agent.outcome import Outcome
@@ -164,8 +165,8 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     """What `sync` will have done."""
     done: list[Outcome] = []
 
-    async def sync_now(*_: Any, **__: Any) -> list[Outcome]:
-        return done
+    async def sync_now(_: Any, sites: Any, **__: Any) -> list[dict[str, Any]]:
+        return [outcome_json(outcome) for outcome in done]
 
     monkeypatch.setattr("agent.oneshot.sync_now", sync_now)
     return done
@@ -184,6 +185,24 @@ def test_sync_ends_with_the_code_of_its_outcomes(wpsa: Wpsa, outcomes: list[Outc
     said = json.loads(third[1])
     assert said["exit_code"] == 3
     assert [one["result"] for one in said["sites"]] == ["delivered", "pending", "unreadable"]
+
+
+def test_a_quiet_sync_prints_what_went_wrong(wpsa: Wpsa, outcomes: list[Outcome]) -> None:
+    outcomes.append(Outcome("a", Result.DELIVERED, 1.0, structure=a_structure()))
+    outcomes.append(Outcome("b", Result.UNREADABLE, 1.0, SiteUnreachable("m", reason="r", hint="h")))
+
+    code, out, _ = wpsa("sync", "--quiet", **ONE_SITE)
+
+    assert code == 3
+    assert out.splitlines() == ["b: failed: m", "  hint: h"]
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2", "\u0661/2"])
+def test_a_share_that_does_not_exist_is_usage(wpsa: Wpsa, shard: str) -> None:
+    code, out, err = wpsa("sync", "--shard", shard, **ONE_SITE)
+
+    assert (code, out) == (2, "")
+    assert "is not a share such as 1/4" in err
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
@@ -267,8 +286,8 @@ def test_a_terminal_without_unicode_is_no_bug(encoding: str, flags: list[str]) -
 
 def test_nothing_heavy_is_imported_before_a_verb_needs_it() -> None:
     code = "import sys, agent.cli; print([m for m in sys.argv[1:] if m in sys.modules])"
-    heavy = ("django", "apscheduler", "uvicorn", "httpx", "sqlite3", "asyncio.subprocess")
+    heavy = ("django", "apscheduler", "uvicorn", "httpx", "sqlite3", "asyncio", "pydantic", "rich", "structlog")
 
-    done = subprocess.run([sys.executable, "-c", code, *heavy[:-1]], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"

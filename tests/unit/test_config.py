@@ -13,6 +13,7 @@ from agent.errors import ConfigError
 
 SECRET_NAMES = (
     "WPSA_SITE_APPLICATION_PASSWORD", "WPSA_SITE_HTTP_PASSWORD", "WPSA_BACKEND_API_KEY", "WPSA_BACKEND_PASSWORD",
+    "WPSA_OPS_TOKEN", "WPSA_SITE_PING_URL", "WPSA_NOTIFY_PING_URL", "WPSA_NOTIFY_WEBHOOK_URL", "WPSA_NOTIFY_WEBHOOK_SECRET",
 )  # fmt: skip
 
 
@@ -74,17 +75,21 @@ VALUES = {
     "WPSA_SITE_URL": "https://a.example", "WPSA_SITE_NAME": "a", "WPSA_SITE_USERNAME": "u",
     "WPSA_SITE_APPLICATION_PASSWORD": "p", "WPSA_SITE_SITE_ID": "8", "WPSA_SITE_INTEGRATION_ID": "9",
     "WPSA_SITE_ALLOW_INSECURE_HTTP": "true", "WPSA_SITE_REST_ROOT": "https://a.example/api/",
+    "WPSA_SITE_PING_URL": "https://p.example/a", "WPSA_NOTIFY_PING_URL": "https://p.example/b",
+    "WPSA_NOTIFY_WEBHOOK_URL": "https://h.example/c", "WPSA_NOTIFY_WEBHOOK_SECRET": "w",
+    "WPSA_NOTIFY_COUNT_CHANGE_PERCENT": "20", "WPSA_NOTIFY_ALLOW_INSECURE_HTTP": "true",
     "WPSA_SITE_INTERNAL_URL": "http://wordpress", "WPSA_SITE_HTTP_USERNAME": "h", "WPSA_SITE_HTTP_PASSWORD": "p",
     "WPSA_BACKEND_URL": "https://b.example", "WPSA_BACKEND_API_KEY": "k", "WPSA_BACKEND_EMAIL": "e@b.example",
     "WPSA_BACKEND_PASSWORD": "p", "WPSA_BACKEND_SITE_ID": "7", "WPSA_BACKEND_INTEGRATION_ID": "6",
     "WPSA_BACKEND_VERIFY": "true", "WPSA_BACKEND_ALLOW_INSECURE_HTTP": "true", "WPSA_BACKEND_LOGIN_PATH": "/l/",
     "WPSA_BACKEND_REFRESH_PATH": "/r/", "WPSA_BACKEND_INTEGRATIONS_PATH": "/i/",
+    "WPSA_BACKEND_POLL_SECONDS": "30",
     "WPSA_STRUCTURE_ENABLED": "false", "WPSA_STRUCTURE_FETCH_LIMIT": "5",
     "WPSA_STRUCTURE_PLUGIN_CONNECTION_ENABLED": "false", "WPSA_STRUCTURE_TWO_WAY_SYNC_ENABLED": "false",
     "WPSA_SCHEDULE_AT": "03:30", "WPSA_SCHEDULE_TIMEZONE": "Europe/Berlin",
     "WPSA_READING_CONNECTIONS": "2", "WPSA_READING_DEADLINE_SECONDS": "9.5", "WPSA_READING_SITES_AT_ONCE": "3",
     "WPSA_STATE_DIR": "/srv/wpsa", "WPSA_LOG_LEVEL": "debug", "WPSA_LOG_FORMAT": "json",
-    "WPSA_OPS_LISTEN": "127.0.0.1:1", "WPSA_HUB_LISTEN": "127.0.0.1:2",
+    "WPSA_OPS_LISTEN": "127.0.0.1:1", "WPSA_OPS_TOKEN": "t", "WPSA_HUB_LISTEN": "127.0.0.1:2",
 }  # fmt: skip
 
 
@@ -185,6 +190,36 @@ def test_no_message_shows_a_secret_from_a_file(name: str, tmp_path: Path) -> Non
     assert f"{name}_FILE: the file cannot be read (not UTF-8)" in said
 
 
+@pytest.mark.parametrize("name", ["WPSA_SITE_PING_URL", "WPSA_NOTIFY_PING_URL", "WPSA_NOTIFY_WEBHOOK_URL"])
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://p.example/s3cret-of-the-ping", "over plain http"),
+        ("https://bot:s3cret@p.example/", "must not contain a user"),
+        ("https://p.example/s3cret#x", "without spaces and #"),
+        ("https://p.example/s3 cret", "must be an address without spaces"),
+        ("https://p.example/s3cret?a=\u00e4", "must be an address without spaces"),
+        ("s3cret", "is not an address"),
+    ],
+)
+def test_an_address_that_is_a_secret_is_checked_without_being_shown(name: str, url: str, problem: str) -> None:
+    said = problems(ONE_SITE | {name: url})
+
+    assert problem in said
+    assert "s3cret" not in said
+    assert ("ping_url" if name == "WPSA_SITE_PING_URL" and "plain" in problem else name) in said
+
+
+@pytest.mark.parametrize("more", [{"WPSA_NOTIFY_PING_URL": "http://127.0.0.1:1/ping"},
+                                  {"WPSA_NOTIFY_PING_URL": "http://hc/ping", "WPSA_NOTIFY_ALLOW_INSECURE_HTTP": "1"}])  # fmt: skip
+def test_a_key_in_an_address_goes_over_plain_http_where_nobody_listens_or_it_is_allowed(more: dict[str, str]) -> None:
+    assert load({}, environ=ONE_SITE | more).settings.notify.ping_url
+
+
+def test_a_signature_without_a_webhook_is_a_problem() -> None:
+    assert "WPSA_NOTIFY_WEBHOOK_URL is missing" in problems(ONE_SITE | {"WPSA_NOTIFY_WEBHOOK_SECRET": "x"})
+
+
 # --- secret files -------------------------------------------------------------------------------
 
 
@@ -192,14 +227,15 @@ def test_no_message_shows_a_secret_from_a_file(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", ["s3cret", "s3cret\n", "s3cret\r\n"])
 def test_every_secret_may_come_from_a_file(name: str, content: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    file.write_bytes(content.encode())
-    full = ONE_SITE | dict.fromkeys(SECRET_NAMES, "other")
+    url = "https://p.example/" if name.endswith("_URL") else ""
+    file.write_bytes(f"{url}{content}".encode())
+    full = ONE_SITE | {other: VALUES[other] for other in SECRET_NAMES}
     full |= {"WPSA_SITE_USERNAME": "bot", "WPSA_SITE_HTTP_USERNAME": "gate", "WPSA_BACKEND_EMAIL": "e@b.example"}
     environ = {key: value for key, value in full.items() if key != name} | {f"{name}_FILE": str(file)}
 
     loaded = load({}, environ=environ)
 
-    assert "s3cret" in [secret for _, secret in loaded.settings.secrets()]
+    assert f"{url}s3cret" in [secret for _, secret in loaded.settings.secrets()]
     assert "secret file" in loaded.sources.values()
 
 

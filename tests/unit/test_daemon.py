@@ -1,4 +1,4 @@
-"""The daemon: looks often, acts when due, leaves at once."""
+"""The daemon: from start to stop."""
 
 import asyncio
 import os
@@ -13,16 +13,13 @@ from builders import answers
 from fakes import FakeBackend, FakeReader, ManualClock, an_agent
 
 from agent.bootstrap import Agent
-from agent.daemon import HEARTBEAT, catch_up, keep_up, stop_on_signals
-from agent.errors import BackendUnreachable, SiteUnreachable, StateFailed
+from agent.daemon import HEARTBEAT, keep_up, stop_on_signals
+from agent.errors import StateFailed
+from agent.rounds import Rounds
 from agent.state.ledger import Ledger
 from agent.structure.model import Answers, Site
 
 pytestmark = pytest.mark.anyio
-
-
-def down(kind: type[Any] = BackendUnreachable) -> Any:
-    return kind("m", reason="r", hint="h")
 
 
 @pytest.fixture
@@ -35,104 +32,10 @@ def agent(ledger: Ledger, clock: ManualClock, backend: FakeBackend, state_folder
     return an_agent(ledger, clock, FakeReader({"a": answers(), "b": answers()}), backend, state_folder)
 
 
-async def test_new_sites_are_pushed_at_once_and_then_daily(
-    agent: Agent, backend: FakeBackend, clock: ManualClock
-) -> None:
-    pushes = []
-    for hours in (0, 1, 21.9, 0.1, 1, 23, 0.1):
-        clock.advance(hours=hours)
-        await catch_up(agent)
-        pushes.append(len(backend.asked))
-
-    assert pushes == [2, 2, 2, 4, 4, 6, 6]
-
-
-async def test_a_restart_is_no_reason_to_push(agent: Agent, backend: FakeBackend) -> None:
-    for _ in range(5):
-        await catch_up(agent)
-        agent.ledger.recover()
-        agent.ledger.forget_held(at=agent.ports.clock.now())
-
-    assert len(backend.asked) == 2
-
-
-async def test_a_standstill_of_days_is_caught_up_once(agent: Agent, backend: FakeBackend, clock: ManualClock) -> None:
-    await catch_up(agent)
-    clock.advance(days=30)
-    for _ in range(3):
-        await catch_up(agent)
-
-    assert len(backend.asked) == 4
-
-
-async def test_a_clock_that_goes_back_pushes_nothing(agent: Agent, backend: FakeBackend, clock: ManualClock) -> None:
-    await catch_up(agent)
-    clock.advance(days=-3)
-    await catch_up(agent)
-
-    assert len(backend.asked) == 2
-
-
-async def test_a_document_that_waits_is_sent_when_its_time_has_come(
-    agent: Agent, backend: FakeBackend, clock: ManualClock
-) -> None:
-    backend.failures = [down(), down()]
-    await catch_up(agent)
-    before = [agent.ledger.owed_to(site) for site in "ab"]
-    await catch_up(agent)
-    assert len(backend.asked) == 2
-
-    clock.advance(minutes=1)
-    await catch_up(agent)
-
-    assert all(before)
-    assert len(backend.asked) == 4
-    assert backend.asked[0].body == next(one.body for one in backend.asked[2:] if one.site == backend.asked[0].site)
-    assert [agent.ledger.owed_to(site) for site in "ab"] == [None, None]
-
-
-async def test_a_site_that_is_down_is_asked_again_within_its_slot(
-    ledger: Ledger, clock: ManualClock, backend: FakeBackend, state_folder: Path
-) -> None:
-    reader = FakeReader({"a": down(SiteUnreachable)})
-    agent = an_agent(ledger, clock, reader, backend, state_folder)
-    await catch_up(agent)
-    reader.says["a"] = answers()
-    await catch_up(agent)
-    assert backend.asked == []
-
-    clock.advance(seconds=5)
-    await catch_up(agent)
-
-    assert len(backend.asked) == 1
-
-
-async def test_a_broken_state_ends_the_look_and_leaves_nothing_running(
-    agent: Agent, backend: FakeBackend, clock: ManualClock
-) -> None:
-    backend.failures = [down(), down()]
-    await catch_up(agent)
-    clock.advance(minutes=1)
-    owed = agent.ledger.due(at=clock.at, sites=["a", "b"])
-    assert owed
-    clock.advance(days=1)
-
-    def broken(*_: object, **__: object) -> Any:
-        raise StateFailed("m", reason="state_full", hint="h")
-
-    agent.ledger.begin = broken  # type: ignore[method-assign]
-
-    with pytest.raises(StateFailed):
-        await catch_up(agent)
-
-
-# --- from start to stop -------------------------------------------------------------------------
-
-
 @asynccontextmanager
 async def running(agent: Agent) -> AsyncIterator[tuple[asyncio.Task[None], asyncio.Event]]:
     stop = asyncio.Event()
-    task = asyncio.create_task(keep_up(agent, stop))
+    task = asyncio.create_task(keep_up(Rounds(agent), stop))
     try:
         yield task, stop
     finally:

@@ -9,8 +9,9 @@ import pytest
 from builders import NOW, a_site, answers
 from fakes import FakeBackend, FakeReader, ManualClock, ports
 
+from agent.agenda import due_task
 from agent.errors import BackendUnreachable, SiteUnreachable, StateBusy, StateFailed
-from agent.fleet import due_task, redeliver_all, sync_all
+from agent.oneshot import redeliver_all, sync_all
 from agent.outcome import Outcome
 from agent.schedule import DailyMoment
 from agent.state.ledger import Ledger

@@ -4,8 +4,8 @@ import pytest
 from builders import ONE_SITE, settings
 
 from agent.errors import ConfigError, UsageError
-from agent.naming import chosen_sites
-from agent.settings import Settings
+from agent.naming import chosen_sites, shard_of
+from agent.settings import Settings, SiteSettings
 
 TWO = Settings(sites=[{"url": "https://a.example", "name": "a"}, {"url": "https://www.b.example/blog"}])
 
@@ -55,3 +55,14 @@ def test_without_any_site_it_is_said_how_to_name_one() -> None:
 
     assert "WPSA_SITE_URL" in failed.value.hint
     assert called(of=settings(ONE_SITE)) == ["shop.example"]
+
+
+def test_every_site_is_in_one_share_and_always_in_the_same() -> None:
+    sites = [SiteSettings(url=f"https://{number}.example") for number in range(200)]
+
+    shares = [shard_of(sites, number, 4) for number in (1, 2, 3, 4)]
+
+    assert sorted(site.url for share in shares for site in share) == sorted(site.url for site in sites)
+    assert all(30 < len(share) < 70 for share in shares)
+    assert [site.called for site in shard_of(sites[:12], 1, 4)] == ["1.example", "7.example"]
+    assert shard_of(sites, 1, 1) == sites

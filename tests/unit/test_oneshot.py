@@ -7,9 +7,9 @@ import pytest
 from builders import answers
 from fakes import FakeBackend, FakeReader, ManualClock, an_agent
 
-from agent.daemon import catch_up
 from agent.errors import BackendUnreachable, SiteUnreachable
 from agent.oneshot import sync_on_demand
+from agent.rounds import Rounds
 from agent.state.ledger import Ledger
 from agent.state.records import Result
 
@@ -36,7 +36,10 @@ async def test_asking_closes_the_slot_of_the_day(ledger: Ledger, clock: ManualCl
     agent = an_agent(ledger, clock, FakeReader({"a": answers()}), backend, state_folder)
     await sync_on_demand(agent)
 
-    await catch_up(agent)
+    rounds = Rounds(agent)
+    rounds.look()
+
+    assert (rounds.in_hand, rounds.waiting) == (0, 0)
 
     assert len(backend.asked) == 1
 

@@ -2,12 +2,14 @@
 
 import json
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from builders import NOW, a_post_type, a_receipt, a_structure, a_taxonomy, counted, uncounted
 
 from agent import report
+from agent.asjson import error_json, outcome_json
 from agent.diagnosis import Finding, Level
 from agent.errors import BackendUnreachable, DeliveryRejected, SiteUnreachable
 from agent.outcome import Outcome
@@ -50,7 +52,8 @@ def test_nothing_a_stranger_wrote_moves_the_cursor(capsys: pytest.CaptureFixture
     )
     failed = error(message=HOSTILE)
     report.print_structure(structure)
-    report.print_outcomes([Outcome(HOSTILE, Result.UNREADABLE, 1.0, failed), Outcome("b", Result.DELIVERED, 1.0)])
+    outcomes = [Outcome(HOSTILE, Result.UNREADABLE, 1.0, failed), Outcome("b", Result.DELIVERED, 1.0, structure=structure)]
+    report.print_outcomes([outcome_json(outcome) for outcome in outcomes])
     report.print_findings([Finding(HOSTILE, "WordPress", HOSTILE), Finding("s", "w", HOSTILE, Level.FAILED, hint=HOSTILE)])
     report.print_changes(Changes((HOSTILE,), (HOSTILE,)))
     report.print_rows("a", ("b",), [(HOSTILE, HOSTILE)])
@@ -79,7 +82,7 @@ def test_outcomes_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
         Outcome("e", Result.UNREADABLE, 1.0, error()),
     ]
 
-    report.print_outcomes(outcomes)
+    report.print_outcomes([outcome_json(outcome) for outcome in outcomes])
 
     assert capsys.readouterr().out.splitlines() == [
         "a: structure synced successfully · integration 42 · 2 post types, 1 taxonomy, 135 items · 1.2 s",
@@ -96,10 +99,10 @@ def test_outcomes_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_outcome_is_a_document_for_programs() -> None:
     outcome = Outcome("a", Result.DELIVERED, 1.25, structure=a_structure(), receipt=a_receipt())
 
-    said = report.outcome_json(outcome)
+    said = outcome_json(outcome)
 
     assert said | {"structure": None} == {
-        "site": "a", "result": "delivered", "integration_id": "42", "duration_ms": 1250,
+        "site": "a", "result": "delivered", "exit_code": 0, "integration_id": "42", "duration_ms": 1250,
         "changes": {"structure": [], "counts": []}, "structure": None, "error": None,
     }  # fmt: skip
     assert said["structure"]["post_types"]["post"]["count"] == 123
@@ -108,7 +111,7 @@ def test_an_outcome_is_a_document_for_programs() -> None:
 
 
 def test_an_error_is_a_document_for_programs() -> None:
-    assert report.error_json(error()) == {
+    assert error_json(error()) == {
         "error": "SiteUnreachable", "reason": "refused", "message": "what happened", "hint": "Do it.", "exit_code": 69
     }  # fmt: skip
 
@@ -151,3 +154,46 @@ def test_what_a_check_found_has_its_remedy_below(capsys: pytest.CaptureFixture[s
         "FAILED  shop · integration: bad",
         "        hint: Do it.",
     ]
+
+
+# --- progress on a terminal ---------------------------------------------------------------------
+
+
+def a_terminal(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """A terminal, for stdout and stderr alike; no fixture, for pytest puts its own streams back after those."""
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr("sys.stdout", shown)
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    return shown
+
+
+def test_who_waits_for_several_sites_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    with report.progress(3) as heard:
+        for site in ("a", HOSTILE, "c"):
+            heard({"site": site})
+
+    assert "3/3" in terminal.getvalue()
+    assert "\u202e" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("total", [0, 1, 2])
+def test_of_one_site_or_two_it_is_soon_seen_how_they_went(monkeypatch: pytest.MonkeyPatch, total: int) -> None:
+    terminal = a_terminal(monkeypatch)
+    with report.progress(total) as heard:
+        heard({"site": "a"})
+
+    assert terminal.getvalue() == ""
+
+
+def test_in_a_pipe_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    with report.progress(100) as heard:
+        heard({"site": "a"})
+
+    assert capsys.readouterr() == ("", "")

@@ -177,9 +177,27 @@ def test_all_secrets_are_known_to_whoever_hides_them() -> None:
 def test_no_secret_option_is_forgotten_there() -> None:
     secret = [name for name, _, is_secret in _variables() if is_secret]
 
-    known = {value for _, value in settings(ONE_SITE | SECRETS | {name: f"value-of-{name}" for name in secret}).secrets()}
+    addresses = [name for name in secret if name.endswith("_URL")]
+    values = {name: f"value-of-{name}" for name in secret} | {name: f"https://p.example/value-of-{name}" for name in addresses}
 
-    assert known == {f"value-of-{name}" for name in secret}
+    known = {value for _, value in settings(ONE_SITE | SECRETS | values).secrets()}
+
+    assert known == {*values.values(), *(f"value-of-{name}" for name in secret)}
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://hc-ping.com/eb095278-f28d-448d-87fb", {"eb095278-f28d-448d-87fb"}),
+        ("https://hooks.example/services/T01/B02/abcdefghijkl", {"services/T01/B02/abcdefghijkl", "abcdefghijkl"}),
+        ("https://up.example/push?token=abcdefghijkl&status=up", {"abcdefghijkl"}),
+        ("https://p.example/short/", set()),
+    ],
+)
+def test_what_in_an_address_is_the_key_is_secret_by_itself(url: str, secrets: set[str]) -> None:
+    found = {value for _, value in settings(ONE_SITE | {"WPSA_NOTIFY_PING_URL": url}).secrets()}
+
+    assert found - {ONE_SITE["WPSA_BACKEND_API_KEY"]} == secrets | {url}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,48 @@ class TestLeaving:
         await closed(*client)
 
 
+    async def test_headers_that_never_end_are_not_waited_for(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with serve(hello, listen="127.0.0.1:0", option="X") as url:
+            port = int(url.rsplit(":", 1)[1])
+            silent = await asyncio.open_connection("127.0.0.1", port)
+            begun = await asyncio.open_connection("127.0.0.1", port)
+            begun[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            second = await asyncio.open_connection("127.0.0.1", port)
+            second[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await second[0].readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            second[1].write(b"GET / HTTP/1.1\r\n")
+            started = loop.time()
+            for reader, _ in (silent, begun, second):
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+            took = loop.time() - started
+            for client in (silent, begun, second):
+                await closed(*client)
+
+        assert 9 < took < 12
+
+    async def test_an_answer_that_takes_longer_is_not_cut(self) -> None:
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.sleep(30)
+            await hello(scope, receive, send)
+
+        async with serve(slow, listen="127.0.0.1:0", option="X") as url:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+                assert (await client.get(url)).text == "hello"
+
+
+async def test_a_server_that_does_not_start_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise OSError("no more descriptors")
+
+    monkeypatch.setattr("uvicorn.Server.startup", broken)
+
+    with pytest.raises(ConfigError, match=r"X: 127\.0\.0\.1:0 cannot be listened on"):
+        async with serve(hello, listen="127.0.0.1:0", option="X"):
+            pytest.fail("there is nothing to be served")
+
+
 async def test_signals_are_left_to_the_daemon() -> None:
     """uvicorn takes SIGTERM for itself, and raises it again when it is done."""
     before = signal.getsignal(signal.SIGTERM)

@@ -1,0 +1,110 @@
+"""What lasts as long as the process, whatever becomes of the settings: the state, and the embedded hub."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from agent.errors import ConfigError
+from agent.redact import Redactor
+from agent.settings import Settings, SiteSettings
+from agent.state.ledger import Ledger
+from agent.state.store import open_store
+from agent.telemetry import events
+from agent.web import serve
+
+log = structlog.stdlib.get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedHub:
+    """Our own backend on loopback, with its own database: spoken to over HTTP like any other."""
+
+    url: str
+    api_key: str = field(repr=False)
+    connect: Callable[[Sequence[SiteSettings]], Mapping[str, int]]
+    """Makes it know these sites; their ids there, by name. Raises ConfigError."""
+    sync_asked: asyncio.Event
+    """Set when somebody asks it for a site."""
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    folder: Path
+    ledger: Ledger
+    redactor: Redactor
+    hub: EmbeddedHub | None
+
+
+@asynccontextmanager
+async def open_premises(
+    settings: Settings, sites: Sequence[SiteSettings], *, redactor: Redactor, hub_listen: str
+) -> AsyncIterator[Premises]:
+    """The state, ours alone, and the embedded hub where no other backend is set. Raises AgentError."""
+    async with AsyncExitStack() as stack:
+        folder = Path(settings.state.dir)
+        ledger = Ledger(open_store(folder), redactor)
+        stack.callback(ledger.close)
+        if ledger.set_aside:
+            # Loud even where a person reads the result alone: a disk that damages files does not mend itself.
+            log.critical(
+                events.STATE_REBUILT,
+                message="the state was damaged and has been begun anew; every site is read again",
+                set_aside=str(ledger.set_aside),
+                hint="Look at the health of the disk; history begins anew, nothing that the backend has is lost.",
+            )
+        ledger.recover()
+        hub = None
+        if not settings.backend.url:
+            hub = await stack.enter_async_context(_embedded_hub(folder / "hub", sites, redactor, hub_listen))
+        yield Premises(folder, ledger, redactor, hub)
+
+
+@asynccontextmanager
+async def _embedded_hub(
+    folder: Path, sites: Sequence[SiteSettings], redactor: Redactor, listen: str
+) -> AsyncIterator[EmbeddedHub]:
+    try:
+        # Django is heavy, and an extra: it is imported where it is needed.
+        from agent.hub.embedded import Embedded, prepare
+        from agent.hub.options import HubOptionError
+    except ImportError:
+        raise ConfigError(
+            "no backend is configured, and the embedded hub is not installed",
+            reason="config",
+            hint="Set WPSA_BACKEND_URL, or install: pip install 'wp-structure-agent[hub]'",
+        ) from None
+
+    loop, sync_asked = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear(_: int) -> None:
+        """In a thread of the hub, which may outlive our loop."""
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(sync_asked.set)
+
+    def prepared(sites: Sequence[SiteSettings]) -> Embedded:
+        try:
+            named = {site.called: site.url for site in sites}
+            return prepare(folder, sites=named, listen=listen, on_sync_asked=hear)
+        except HubOptionError as error:
+            raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
+
+    hub = prepared(sites)
+    redactor.add(hub.api_key)
+    if hub.sign_in:
+        _show_sign_in(*hub.sign_in)
+
+    def connect(asked: Sequence[SiteSettings]) -> Mapping[str, int]:
+        return (hub if asked is sites else prepared(asked)).site_ids
+
+    async with serve(hub.application, listen=listen, option="WPSA_HUB_LISTEN") as url:
+        yield EmbeddedHub(url, hub.api_key, connect, sync_asked)
+
+
+def _show_sign_in(email: str, password: str) -> None:
+    """Once, where the page is not on loopback and nobody could sign in yet; never logged."""
+    print(f"Sign in to the hub as {email} with the password {password} (shown this once).", file=sys.stderr, flush=True)
