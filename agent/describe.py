@@ -38,6 +38,7 @@ _EXAMPLES: Final = {
     "sites.integration_id": '"7"',
     "sites.rest_root": '"https://example.com/wp-json/"',
     "sites.internal_url": '"http://wordpress"',
+    "notify.count_change_percent": "20",
     "sites.structure": "{ fetch_limit = 500 }",
 }
 """For options without a default that could be written down, or with one that differs from machine to machine."""

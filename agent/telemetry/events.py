@@ -4,8 +4,21 @@ from typing import Final
 
 RUN_FINISHED: Final = "run.finished"
 REQUEST_FINISHED: Final = "request.finished"
+SITE_DEGRADED: Final = "site.degraded"
+SITE_RECOVERED: Final = "site.recovered"
+LOG_DROPPED: Final = "log.dropped"
+NOTIFICATION_FAILED: Final = "notification.failed"
+OFFER_FAILED: Final = "offer.failed"
 AGENT_STARTED: Final = "agent.started"
 AGENT_STOPPED: Final = "agent.stopped"
+SETTINGS_RELOADED: Final = "settings.reloaded"
+SETTINGS_REFUSED: Final = "settings.refused"
+STATE_DEGRADED: Final = "state.degraded"
+STATE_RECOVERED: Final = "state.recovered"
+STATE_REBUILT: Final = "state.rebuilt"
+OPERATIONS_STARTED: Final = "operations.started"
+OPERATIONS_MISSING: Final = "operations.missing"
+LOOP_STALLED: Final = "loop.stalled"
 HUB_STARTED: Final = "hub.started"
 
 SENTENCES: Final = {

@@ -10,9 +10,14 @@ import stamina
 import structlog
 
 from agent.redact import Redactor
+from agent.telemetry import events
+from agent.telemetry.lines import LineHandler, LineQueue
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Format = Literal["auto", "json", "console"]
+
+BODY_LIMIT_CHARACTERS = 2_000
+_BODIES = ("payload", "body")
 
 # They log whole URLs, or each of their own steps.
 _QUIET_LIBRARIES = ("httpx", "httpcore", "h11", "apscheduler", "asyncio", "uvicorn", "stamina", "django", "tzlocal")
@@ -41,22 +46,45 @@ def configure(*, level: Level, format: Format, redactor: Redactor, stream: TextI
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = _handler_for(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _Cut(redactor),
                 *_renderers(console=console, colours=console and stream.isatty()),
-                _Hide(redactor, colours=console and stream.isatty()),
+                _Hide(redactor, console=console, colours=console and stream.isatty()),
             ],
         )
     )
     root = logging.getLogger()
+    for former in root.handlers:
+        if isinstance(former, LineHandler):
+            former.close()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for library in _QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+
+
+def _handler_for(stream: TextIO) -> logging.Handler:
+    """Past the stream's own buffer and lock, which a write that never returns would hold for ever."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # a text in memory
+        return logging.StreamHandler(stream)
+    return LineHandler(LineQueue(descriptor, told_of_dropped=_tell_of_dropped))
+
+
+def _tell_of_dropped(lines: int) -> None:
+    log = structlog.stdlib.get_logger("agent")
+    log.warning(
+        events.LOG_DROPPED,
+        message="log lines were dropped",
+        lines=lines,
+        hint="Whatever reads this log was stuck, or its disk was full.",
+    )
 
 
 def _renderers(*, console: bool, colours: bool) -> list[Any]:
@@ -97,15 +125,29 @@ def visible(text: str) -> str:
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+class _Cut:
+    """Bodies as far as people read them. What is secret is hidden before: a cut through it would show its beginning."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key in _BODIES:
+            if isinstance(text := event.get(key), str) and len(text) > BODY_LIMIT_CHARACTERS:
+                shown = self._redactor.hide(text)[:BODY_LIMIT_CHARACTERS]
+                event[key] = f"{shown}… ({len(text)} characters)"
+        return event
+
+
 class _Hide:
     """The last step, over the rendered line: no secret in any form, no control character."""
 
-    def __init__(self, redactor: Redactor, *, colours: bool) -> None:
-        self._redactor = redactor
+    def __init__(self, redactor: Redactor, *, console: bool, colours: bool) -> None:
+        self._hide = redactor.hide if console else redactor.hide_in_json
         self._colours = colours
 
     def __call__(self, _: Any, __: str, line: Any) -> str:
-        line = self._redactor.hide(line)
+        line = self._hide(line)
         if not self._colours:
             return visible(line)
         # Our own colours stay; whatever else could move the cursor came from a stranger.

@@ -6,11 +6,11 @@ from typing import Any
 import structlog
 
 from agent.exchange import Exchange
+from agent.outages import Turn, Turning
 from agent.outcome import Outcome
 from agent.structure.model import Family
 from agent.telemetry import events
 
-BODY_LIMIT_CHARACTERS = 2_000
 WARNINGS_LIMIT = 5
 
 log = structlog.stdlib.get_logger("agent")
@@ -33,8 +33,22 @@ def log_exchange(exchange: Exchange) -> None:
     )
 
 
-def log_outcome(outcome: Outcome) -> None:
-    """The one line that tells a run's whole story."""
+def log_outcome(outcome: Outcome, turn: Turn | None = None) -> None:
+    """A line for each success; of a failing site one when it begins to fail, or to fail otherwise, and
+    one when it works again. What repeats itself is there at debug."""
+    if turn and turn.turning is Turning.ENDED:
+        seconds = round(turn.failing_for_seconds)
+        log.info(events.SITE_RECOVERED, message="site works again", site=outcome.site, degraded_for_seconds=seconds)
+    elif turn and outcome.error:
+        level = "warning" if outcome.error.transient else "error"
+        fields = {"site": outcome.site, "result": outcome.result} | _why(outcome)
+        getattr(log, level)(events.SITE_DEGRADED, message=events.SENTENCES[outcome.result], **fields)
+    level = "debug" if outcome.error else "info"
+    getattr(log, level)(events.RUN_FINISHED, message=events.SENTENCES[outcome.result], **_story(outcome))
+
+
+def _story(outcome: Outcome) -> dict[str, Any]:
+    """The whole of a run on one line."""
     fields: dict[str, Any] = {"site": outcome.site, "result": outcome.result}
     if outcome.receipt:
         fields["integration_id"] = outcome.receipt.integration_id
@@ -47,17 +61,17 @@ def log_outcome(outcome: Outcome) -> None:
             "warnings": list(structure.warnings[:WARNINGS_LIMIT]),
             "http_requests": structure.provenance["requests"],
         }
-    fields["duration_ms"] = round(outcome.duration_seconds * 1000)
-    if error := outcome.error:
-        fields |= {"reason": error.reason, "error": error.message, "hint": error.hint}
-        if traceback := getattr(error, "traceback", None):
-            fields["traceback"] = traceback
-    level = "info" if error is None else "warning" if error.transient else "error"
-    getattr(log, level)(events.RUN_FINISHED, message=events.SENTENCES[outcome.result], **fields)
+    return fields | {"duration_ms": round(outcome.duration_seconds * 1000)} | _why(outcome)
+
+
+def _why(outcome: Outcome) -> dict[str, Any]:
+    if (error := outcome.error) is None:
+        return {}
+    traceback = getattr(error, "traceback", None)
+    fields = {"reason": error.reason, "error": error.message, "hint": error.hint}
+    return fields | ({"traceback": traceback} if traceback else {})
 
 
 def _shown(body: bytes) -> str | None:
-    if not body:
-        return None
-    text = body[: BODY_LIMIT_CHARACTERS * 4].decode("utf-8", "replace")
-    return text if len(text) <= BODY_LIMIT_CHARACTERS else f"{text[:BODY_LIMIT_CHARACTERS]}… ({len(body)} bytes)"
+    """The whole of it: the pipeline cuts it, after what is secret in it was hidden."""
+    return body.decode("utf-8", "replace") or None

@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 
-from agent.redact import Redactor, redactor_of
+from agent.redact import LEARNED_KEPT, Redactor, redactor_of
 
 PASSWORD = "abcd EFGH 1234 ijkl MNOP 5678"
 NASTY = "pä/s\"s' \\w=ö&d"
@@ -71,6 +71,41 @@ def test_tokens_learned_later_are_hidden_from_then_on() -> None:
     redactor.add("token-1")
 
     assert (before, redactor.hide("token-1")) == ("token-1", "***")
+
+
+def test_a_token_that_was_replaced_many_times_takes_no_memory_any_more() -> None:
+    redactor = redactor_of([(None, "secret-for-ever")])
+    for number in range(LEARNED_KEPT + 1):
+        redactor.learn(f"token-{number:03}")
+        redactor.learn(f"token-{number:03}")
+
+    said = redactor.hide(f"token-000 token-001 token-{LEARNED_KEPT:03} secret-for-ever")
+
+    assert said == "token-000 *** *** ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "said"),
+    [
+        ('{"a": "x\\nabcd"}', "nabcd", '{"a": "x***"}'),
+        ('{"a": "\\u00e4bcd"}', "u00e4bcd", '{"a": "***"}'),
+        ('{"a": "abc\\"d"}', "abc\\", '{"a": "***d"}'),
+        ('{"a": "\\ud83d\\ude00bcd"}', "ude00bcd", '{"a": "***"}'),
+        ('{"items": 12345, "b": true}', "12345", '{"items": "***", "b": true}'),
+        ('{"token": "unknown", "b": "it\'s"}', "secret", '{"token": "***", "b": "it\'s"}'),
+        (json.dumps({"body": "{'token': 'cut off", "b": "it's"}), "secret", '{"body": "{\'token\': \'***", "b": "it\'s"}'),
+    ],
+)  # fmt: skip
+def test_a_line_of_json_is_still_one_without_its_secrets(text: str, secret: str, said: str) -> None:
+    assert redactor_of([(None, secret)]).hide_in_json(text) == said
+    json.loads(said)
+
+
+def test_ten_thousand_secrets_overlap_and_leave_no_rest() -> None:
+    redactor = redactor_of((None, f"abcd{number:06}") for number in range(10_000))
+    redactor.add("3456xyz")
+
+    assert redactor.hide("<abcd003456xyz> <abcd-3456>") == "<***> <abcd-3456>"
 
 
 def test_a_secret_with_bytes_that_are_no_text_is_no_bug() -> None:
