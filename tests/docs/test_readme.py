@@ -56,7 +56,7 @@ def test_the_options_of_the_hub_are_in_their_table() -> None:
     documented = {code(row[0]) for row in table_under("Settings", which=1)}
     twins = {name for name in KNOWN if name.endswith("_FILE")}
 
-    assert documented == KNOWN - twins - {"WPSA_HUB_LISTEN", "WPSA_HUB_DATABASE_URL"}
+    assert documented == KNOWN - twins - {"WPSA_HUB_LISTEN"}
     assert all(twin in README for twin in twins)
 
 
@@ -142,7 +142,7 @@ def commands(group: click.Group, *above: str) -> Iterator[str]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, *above, name)
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield " ".join((*above, name))
 
 

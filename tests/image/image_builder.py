@@ -46,16 +46,43 @@ class Image:
         return int(float(re.sub(r"[^0-9.]", "", listed[0]["size"])) * 1_000_000)
 
 
+# In mounts of its own, as an engine would do it: the root for reading, the state for writing, and away with all rights.
+_READ_ONLY = """
+root=$1 state=$2
+shift 2
+mount --bind "$root" "$root"
+mount --bind "$state" "$root/var/lib/wpsa"
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+mount -o remount,ro,bind "$root"
+exec setpriv --no-new-privs chroot --userspec=10001:10001 --groups=10001 "$root" "$@"
+"""
+
+
 class Container:
     """A container of the image; its state is a folder of ours that belongs to the image's user."""
 
     def __init__(self, image: Image, state: Path) -> None:
         self.name = buildah("from", image.name).stdout.strip()
+        self.image = image
         self.state = state
 
     def run(self, *command: str, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
         """A command within, as the image's own user."""
         return buildah("run", *self._options(settings), self.name, "--", *command, check=False, timeout=timeout)
+
+    def run_read_only(self, *command_line: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """The same within a root that cannot be written, without any right and without a way to one."""
+        root = buildah("mount", self.name).stdout.strip()
+        variables = [*self.image.config["Env"], *(f"WPSA_{name}={value}" for name, value in settings.items())]
+        enter = [
+            "unshare", "--mount", "--fork", "sh", "-euc", _READ_ONLY, "sh", root, str(self.state),
+            "env", "-i", *variables,
+        ]  # fmt: skip
+        try:
+            return command([*enter, *command_line], check=False, timeout=60)
+        finally:
+            buildah("umount", self.name)
 
     def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

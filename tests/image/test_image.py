@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def test_the_image_runs_the_daemon_as_a_user_without_a_name(image: Image) -> Non
     assert list(config["Volumes"]) == ["/var/lib/wpsa"]
     assert config["Labels"]["org.opencontainers.image.version"] == agent.__version__
     assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    assert {f"org.opencontainers.image.{name}" for name in ("title", "description", "source", "documentation", "base.name")} <= {
+        name for name, value in config["Labels"].items() if value
+    }
+    assert set(config["ExposedPorts"]) == {"9464/tcp", "8765/tcp"}
     assert image.size_bytes < SIZE_BUDGET_BYTES
 
 
@@ -87,14 +92,33 @@ def test_a_site_is_read_from_within_and_time_zones_are_known(container: Containe
     assert re.search(r"^Posts +post +1 ", done.stdout, re.MULTILINE)
 
 
+def test_it_works_on_a_root_that_cannot_be_written_and_with_no_right_at_all(container: Container, site: WordPress) -> None:
+    """As `docker run --read-only --cap-drop ALL --security-opt no-new-privileges` has it."""
+    asked = (
+        "import os; status = open('/proc/self/status').read(); "
+        "print(os.getuid(), *[line.split()[1] for line in status.splitlines() if line.startswith(('CapEff', 'NoNewPrivs'))])"
+    )
+
+    who = container.run_read_only("python3", "-c", asked)
+    tried = container.run_read_only("sh", "-c", "touch /anywhere /opt/wpsa/x /tmp/x")
+    synced = container.run_read_only("wpsa", "sync", "--json", SITE_URL=site.url, STATE_DIR="/var/lib/wpsa/once")
+
+    assert who.stdout.split() == ["10001", "0000000000000000", "1"]
+    assert tried.stderr.count("Read-only file system") == 3
+    assert synced.returncode == 0, synced.stderr
+    assert [one["result"] for one in json.loads(synced.stdout)["sites"]] == ["delivered"]
+
+
 def test_the_daemon_syncs_is_healthy_and_stops_at_once(container: Container, site: WordPress) -> None:
     health = health_check()
     assert container.run(*health).returncode != 0  # nothing runs yet
 
-    daemon = container.start("wpsa", "run", SITE_URL=site.url, HUB_LISTEN="127.0.0.1:0")
+    daemon = container.start("wpsa", "run", SITE_URL=site.url, HUB_LISTEN="127.0.0.1:0", OPS_LISTEN="127.0.0.1:0")
     try:
         said = until(daemon, "structure synced successfully")
         well = container.run(*health).returncode
+        operations = (container.state / "ops-address").read_text().strip()
+        answers = {path: answer_of(operations + path) for path in ("/livez", "/readyz", "/metrics")}
         started = time.monotonic()
         stop(daemon)
         code, seconds = daemon.wait(10), time.monotonic() - started
@@ -104,11 +128,21 @@ def test_the_daemon_syncs_is_healthy_and_stops_at_once(container: Container, sit
 
     assert '"result": "delivered"' in said
     assert well == 0
+    assert b'{"alive":true}' in answers["/livez"]
+    assert b'"ready":true' in answers["/readyz"]
+    assert b'wpsa_runs_total{result="delivered"} 1.0' in answers["/metrics"]
     assert (code, seconds < 2) == (0, True)
     heartbeat = container.state / "heartbeat"
     os.utime(heartbeat, (time.time() - STALE_SECONDS,) * 2)
     assert container.run(*health).returncode != 0
     assert {path.stat().st_uid for path in container.state.rglob("*")} == {10001}
+
+
+def answer_of(url: str) -> bytes:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=5) as answer:
+        body: bytes = answer.read()
+    return body
 
 
 def health_check() -> list[str]:
