@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import mocked_peer  # noqa: F401 - respx answers where our connections would
 import pytest
 import stamina
 import structlog
@@ -28,7 +29,12 @@ from fakes import Logs, ManualClock
 from agent.redact import Redactor
 from agent.state.ledger import Ledger
 from agent.state.store import open_store
+from agent.telemetry.lines import LineHandler
 from agent.telemetry.logs import configure
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("hub").addoption("--hub-database", choices=("sqlite", "postgresql"), default="sqlite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -131,6 +137,9 @@ def fresh_logging() -> Iterator[None]:
     stamina.instrumentation.set_on_retry_hooks(None)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    for handler in root.handlers:
+        if isinstance(handler, LineHandler):
+            handler.close()
     root.handlers[:], root.level, logging.raiseExceptions = handlers, level, raising
 
 

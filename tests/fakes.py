@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from ssl import SSLContext
@@ -79,6 +80,9 @@ class FakeBackend:
             raise self.failures.pop(0)
         self.holds[delivery.site] = json.loads(delivery.body)
         return a_receipt()
+
+    async def still_shows(self, delivery: Delivery) -> bool:
+        return self.holds.get(delivery.site) == json.loads(delivery.body)
 
 
 def ports(reader: FakeReader, backend: FakeBackend, state: State, clock: ManualClock) -> Ports:
@@ -181,7 +185,9 @@ async def raw_server(*script: Said) -> AsyncIterator[RawServer]:
 
 
 @asynccontextmanager
-async def served(raw: Raw, *, host: str = "127.0.0.1", tls: SSLContext | None = None) -> AsyncIterator[Raw]:
+async def served(
+    raw: Raw, *, host: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = None
+) -> AsyncIterator[Raw]:
     """Let a raw server listen within the block."""
     serving = set[asyncio.Task[Any]]()
 
@@ -196,7 +202,7 @@ async def served(raw: Raw, *, host: str = "127.0.0.1", tls: SSLContext | None = 
         finally:
             serving.discard(task)
 
-    server = await asyncio.start_server(connected, host, 0, ssl=tls)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     named = f"[{host}]" if ":" in host else host
     raw.url = f"{'https' if tls else 'http'}://{named}:{server.sockets[0].getsockname()[1]}"
     try:
@@ -247,26 +253,31 @@ async def silence(writer: asyncio.StreamWriter) -> None:
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop that jumps to its next timer instead of waiting for it: a minute takes a millisecond."""
+    """An event loop that jumps to its next timer instead of waiting for it: a minute takes a millisecond.
 
-    def __init__(self) -> None:
+    patience_seconds   how long it waits for bytes that are on their way; 0 where none can be
+    """
+
+    def __init__(self, patience_seconds: float = 0.002) -> None:
         super().__init__()
-        self._jumped = 0.0
+        self.leapt_seconds = 0.0
         selector = self._selector
         wait = selector.select
 
         def select(timeout: float | None = None) -> Any:
             # Bytes on loopback that are on their way come first; only then nothing but time is waited for.
-            ready = wait(timeout if timeout is None else min(timeout, 0.002))
+            ready = wait(timeout if timeout is None else min(timeout, patience_seconds))
             if not ready and timeout:
-                self._jumped += timeout
+                self.leapt_seconds += timeout
             return ready
 
         selector.select = select
 
     def time(self) -> float:
-        return super().time() + self._jumped
+        return super().time() + self.leapt_seconds
 
 
 VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})
 """As `anyio_backend` of a test that waits."""
+TIME_ALONE = ("asyncio", {"loop_factory": partial(VirtualTimeLoop, 0.0)})
+"""Likewise, where nothing comes over a socket."""

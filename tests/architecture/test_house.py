@@ -38,12 +38,12 @@ def test_time_and_chance_are_handed_down(module: Module) -> None:
 
 @pytest.mark.parametrize("module", OURS, ids=lambda module: module.name)
 def test_only_the_doors_print(module: Module) -> None:
-    if module.name not in ("report", "cli", "hubserver", "bootstrap"):
+    if module.name not in ("report", "cli", "hubserver", "premises"):
         assert "print" not in calls(module)
 
 
-def test_bootstrap_prints_one_thing_that_must_not_be_logged() -> None:
-    assert list(calls(modules()["bootstrap"])).count("print") <= 1
+def test_the_premises_print_one_thing_that_must_not_be_logged() -> None:
+    assert list(calls(modules()["premises"])).count("print") <= 1
 
 
 @pytest.mark.parametrize("module", modules().values(), ids=lambda module: module.name)

@@ -10,30 +10,34 @@ import re
 import pytest
 from source import Module, modules
 
-ROOMS = {"backend", "demo", "hub", "state", "structure", "telemetry", "wordpress"}
+ROOMS = {"backend", "demo", "hub", "net", "state", "structure", "telemetry", "wordpress"}
 
 # Layer 0, the pure middle: no I/O, no clock, no chance, and none but each other.
 PURE = {
-    "errors", "redact", "retry", "schedule", "strictjson", "exchange", "outcome", "diagnosis", "state.records",
-    "backend.contract", "telemetry.events",
+    "errors", "redact", "retry", "schedule", "strictjson", "exchange", "outcome", "outages", "diagnosis", "state.records",
+    "net.addresses", "backend.contract", "telemetry.events",
 }  # fmt: skip
 # Layers 1 to 3: options, tools, and what is shared by the parties.
-TOOLS = {"clock", "settings", "body", "faults", "redirects", "detour", "transport", "web"}
+NET = {"net.resolver", "net.network", "net.connection", "net.connections"}
+TOOLS = NET | {"clock", "accepted", "settings", "body", "faults", "redirects", "detour", "transport", "web"}
 # Layers 4 and 5: the story, which cannot name SQLite, httpx or WordPress, and the crowd of stories.
 STORY = {"sync": {"clock"}, "fleet": {"sync"}}
 
 IO = {"asyncio", "fcntl", "http", "httpx", "os", "pathlib", "random", "shutil", "signal", "socket", "sqlite3", "ssl",
       "subprocess", "tempfile", "threading", "time"}  # fmt: skip
 
-HTTPX = {"transport", "faults", "redirects", "body", "detour", "backend.session"}
+HTTPX = {"transport", "faults", "redirects", "body", "detour", "backend.session"} | NET - {"net.resolver"}
 """Besides the readers of WordPress, who need its types of addresses and headers."""
 ONLY_IN = {
     "httpx": HTTPX,
+    "h11": {"net.connection", "web"},
     "stamina": {"transport", "telemetry.logs"},
-    "sqlite3": {"state.schema", "state.store", "state.history", "state.ledger"},
-    "click": {"cli", "command"},
+    "sqlite3": {"state.schema", "state.store", "state.history", "state.ledger", "state.outbox"},
+    "click": {"cli", "command", "configverbs"},
     "apscheduler": {"daemon"},
     "uvicorn": {"web"},
+    "starlette": {"ops.endpoint"},
+    "prometheus_client": {"ops.metrics"},
     "rich": {"report", "demo.run"},
     "pydantic_settings": {"settings", "config"},
 }
@@ -51,7 +55,7 @@ def allowed(module: Module) -> set[str]:
         return pure
     if module.name in STORY:
         return pure | STORY[module.name]
-    if module.room in ("state", "telemetry"):
+    if module.room in ("net", "state", "telemetry"):
         return pure | room
     if module.room in ("backend", "wordpress"):
         return pure | room | TOOLS | {"agent"}
@@ -90,7 +94,7 @@ def test_the_hub_knows_the_contract_and_itself() -> None:
 
 
 def test_nobody_but_the_doors_knows_the_hub_or_the_demo() -> None:
-    doors = {"bootstrap", "hubserver", "cli"}
+    doors = {"premises", "hubserver", "cli"}
     for module in modules().values():
         if module.room not in ("hub", "demo") and module.name not in doors:
             assert not {name for name in module.ours if name.split(".")[0] in ("hub", "demo")}, module.name
@@ -109,6 +113,15 @@ def test_only_the_transport_opens_connections() -> None:
     openers = re.compile(r"httpx\.(Async)?Client|httpx\.(get|head|post|put|patch|delete|request|stream|options)|urlopen")
     for module in modules().values():
         if module.room not in ("transport", "hub", "demo"):
+            called = [ast.unparse(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+            assert [name for name in called if openers.fullmatch(name)] == [], module.name
+
+
+def test_only_the_net_asks_for_names_and_connects() -> None:
+    """asyncio's own way asks in the threads that it waits for at the exit, and connects to any address."""
+    openers = re.compile(r".*\b(getaddrinfo|gethostby\w+|create_connection|open_connection|sock_connect)")
+    for module in modules().values():
+        if module.room not in ("net", "hub", "demo"):
             called = [ast.unparse(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
             assert [name for name in called if openers.fullmatch(name)] == [], module.name
 
