@@ -44,8 +44,13 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("steady")
 
 
+_LONG = {"test_hub_on_postgresql", "browser", "secrets", "proofs", "journeys"}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes minutes, or fetches a base image, runs when its marker or its own name asks for it."""
+    # Few tests that take long, begun last, would leave the other core without work.
+    items.sort(key=lambda item: not (item.path.parent.name in _LONG or item.path.stem in _LONG))
     if any("::" in argument for argument in config.args):
         return
     asked = str(config.option.markexpr)
