@@ -81,8 +81,11 @@ async def test_what_is_read_is_what_php_says_or_says_where_it_may_not_be(
     kinds = {login: kind for login, (kind, _) in found.items()}
     matrix.cells.update(kinds.values())
     assert {login: wrong for login, (_, wrong) in found.items() if wrong} == {}
-    # A cell that became less is a loss; one that became more is to be written down.
-    assert kinds == {login: VARIANTS[name].expected(login) for login in kinds}
+    # A cell that became less is a loss; one that became more is to be written down. What cannot be known may be
+    # met by chance: whether PHP says the one thing or the other follows from the address that REST was found at.
+    expected = {login: VARIANTS[name].expected(login) for login in kinds}
+    met = {login for login in kinds if (expected[login], kinds[login]) == ("unknowable", "equal")}
+    assert kinds == expected | dict.fromkeys(met, "equal")
 
 
 def bent(site: WordPress, name: str) -> ExitStack:
