@@ -103,6 +103,8 @@ _COVERAGE_HINTS = {
     "xmlrpc_unavailable": "Allow xmlrpc.php for this machine, so that types hidden from REST can be seen.",
     "rest_hidden_found": "Give an administrator's login, so that labels and taxonomies hidden from REST are exact.",
     "rest_hidden_possible": "Give an administrator's login, or switch the core sitemap on (Settings → Reading).",
+    "nobodys_found": "Give the administrator the rights of these types (capability_type in register_post_type).",
+    "nobodys_possible": "Switch the core sitemap on (Settings → Reading: let search engines see the site).",
     "taxonomies_hidden": "Give an administrator's login, so that they can be counted.",
     "types_closed": "Let the security plugin allow /wp/v2/types and /wp/v2/taxonomies, or give a login.",
     "search_cut": "Let the plugin that changes /wp/v2/search leave its list of types alone, or give a login.",

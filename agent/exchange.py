@@ -18,6 +18,8 @@ class Exchange:
     request_body: bytes = field(repr=False, default=b"")
     answer_body: bytes = field(repr=False, default=b"")
     error: AgentError | None = None
+    retry_of: str | None = None
+    """Why the request is sent once more, in one word; None the first time."""
 
 
 Observer = Callable[[Exchange], None]

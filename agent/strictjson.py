@@ -11,8 +11,8 @@ VALUES_LIMIT = 200_000
 """Far more than the longest honest answer holds: 4 MiB of `{},` would become 80 MiB of objects."""
 
 _BOM = b"\xef\xbb\xbf"
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STRINGS = re.compile(rb'"[^"]*"?')
+_NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 _TO_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _OPENING = ord("[")
 
@@ -54,6 +54,7 @@ def parse_json_in_noise(body: bytes) -> tuple[Any, bool]:
         with suppress(BadJson):
             value = _parse(body[start:])
             if isinstance(value, dict | list):
+                _refuse_depth(body[start:])  # a quote in the noise may have hidden how deep it is
                 return value, True
     raise first_error
 
@@ -82,14 +83,12 @@ def _parse(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise BadJson("not UTF-8", "bad_encoding") from None
     try:
-        value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
-        )
+        value = _DECODER.decode(text)
+        return _encodable(value) if "\\u" in text else value
     except BadJson:
         raise
     except (ValueError, RecursionError) as error:
         raise BadJson(f"not JSON: {type(error).__name__}") from None
-    return _encodable(value) if "\\u" in text else value
 
 
 def _refuse_bomb(body: bytes) -> None:
@@ -104,7 +103,10 @@ def _refuse_depth(body: bytes) -> None:
     # Most answers are small and flat: without enough opening brackets there is nothing to count.
     if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
         return
-    brackets = _STRINGS.sub(b"", body).translate(_TO_ONE_KIND, _NO_BRACKETS)
+    # Without what is escaped in strings, a quote is the beginning or the end of one; and two side by side say nothing.
+    unescaped = body.replace(rb"\\", b"").replace(rb'\"', b"")
+    marks = unescaped.translate(_TO_ONE_KIND, _NEITHER_BRACKETS_NOR_QUOTES).replace(b'""', b"")
+    brackets = _STRINGS.sub(b"", marks)
     # Each round takes the innermost level away, at the speed of a copy.
     for _ in range(DEPTH_LIMIT):
         shorter = brackets.replace(b"[]", b"")
@@ -141,6 +143,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise BadJson("a key stands twice in one object")
     return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys)
 
 
 def _encodable(value: Any) -> Any:

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -136,15 +136,21 @@ class Transport:
         try:
             async for attempt in stamina.retry_context(on=self._waits(retry), attempts=retry.attempts, timeout=None):
                 with attempt:
-                    if failures:
-                        raise failures.pop()
-                    return await self._attempt(request, auth)
+                    if attempt.num == 1:
+                        raise failures[0]
+                    try:
+                        return await self._attempt(request, auth, after=_word_of(failures[-1]))
+                    except (_TryAgain, AgentError) as again:
+                        failures.append(again)
+                        raise
         except _TryAgain as last:
             return last.answer
         raise AssertionError("a loop of attempts ends in one of them")
 
-    async def _attempt(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
-        answer = await self._follow(request, auth)
+    async def _attempt(
+        self, request: httpx.Request, auth: httpx.Auth | None, *, after: str | None = None
+    ) -> Answer:
+        answer = await self._follow(request, auth, after)
         if answer.status in PASSING_STATUSES:
             self._go_easy(answer.status)
             raise _TryAgain(answer)
@@ -172,13 +178,13 @@ class Transport:
 
         return wait_after
 
-    async def _follow(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
+    async def _follow(self, request: httpx.Request, auth: httpx.Auth | None, after: str | None) -> Answer:
         trail: list[str] = []
         while True:
-            answer = await self._exchange(request, auth)
+            answer = await self._exchange(request, auth, None if trail else after)
             hop = next_hop(request, answer.status, answer.headers, self._faults)
             if hop is None:
-                return Answer(answer.method, answer.url, answer.status, answer.headers, answer.body, tuple(trail))
+                return replace(answer, redirected_from=tuple(trail)) if trail else answer
             trail.append(str(request.url))
             if len(trail) > self._limits.redirects:
                 raise self._faults.redirect_loop(request.url)
@@ -203,8 +209,11 @@ class Transport:
             request = next(auth.sync_auth_flow(request))
         return self._detour.around(request) if self._detour else request
 
-    async def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> Answer:
-        """One request, one answer, one deadline, told to the observers."""
+    async def _exchange(self, request: httpx.Request, auth: httpx.Auth | None, after: str | None) -> Answer:
+        """One request, one answer, one deadline, told to the observers.
+
+        after   why it is sent once more
+        """
         started = self._clock.monotonic()
         status: int | None = None
         body = b""
@@ -227,7 +236,7 @@ class Transport:
         finally:
             seconds = self._clock.monotonic() - started
             told = Exchange(self._faults.peer, request.method, str(request.url), status, seconds,
-                            request.content, body, failure)
+                            request.content, body, failure, after)
             for observer in self._observers:
                 observer(told)
 
@@ -272,6 +281,10 @@ class _TryAgain(Exception):
         super().__init__(answer.status)
         self.answer = answer
         self.retry_after_seconds = answer.retry_after_seconds
+
+
+def _word_of(failure: Exception) -> str:
+    return f"http_{failure.answer.status}" if isinstance(failure, _TryAgain) else getattr(failure, "reason", "")
 
 
 def _own_headers(request: httpx.Request) -> dict[str, str]:

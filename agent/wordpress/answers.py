@@ -31,7 +31,7 @@ INDEX_FIELDS = "name,url,home,namespaces,authentication,routes./wp/v2/search"
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The REST index, cut down by `_fields` to a few hundred bytes."""
+    """The REST index, cut down by `_fields` to a few hundred bytes where the site does that."""
 
     url: str
     """get_site_url(); the home address where the index does not name it."""

@@ -18,6 +18,7 @@ from agent.wordpress.address import identity
 from agent.wordpress.answers import INDEX_FIELDS, Index, own_links, read_index
 from agent.wordpress.atonce import every
 from agent.wordpress.counting import count_beside_rest
+from agent.wordpress.coverage import of_administrator
 from agent.wordpress.discovery import Found
 from agent.wordpress.gathering import described_search
 from agent.wordpress.login import LoggedIn
@@ -95,10 +96,13 @@ async def read_beside_rest(
     if told and identity(told.home or "") != identity(visit.site.url):
         raise closed  # what answers XML-RPC here is another site, or does not say which
     all_told = told is not None and login.is_administrator
-    sitemap = None if all_told else await read_sitemap(visit, visit.site.url, plain_permalinks=root.is_query)
+    sitemap = await read_sitemap(visit, visit.site.url, plain_permalinks=root.is_query)
+    if all_told and sitemap and not sitemap.by_core:
+        sitemap = None  # it names other things too, and nothing here could tell them apart
     kinds: dict[tuple[Family, str], ContentType] = {
         (Family.POST_TYPE, slug): unlisted(Family.POST_TYPE, slug) for slug in (sitemap.pages if sitemap else ())
     }
+    nobodys = {slug for _, slug in kinds if told and slug not in told.types}
     for kind in (*told.types.values(), *told.taxonomies.values()) if told else ():
         kinds[kind.family, kind.slug] = kind
     counts = await every(count_beside_rest(visit, kind, login, sitemap) for kind in kinds.values())
@@ -110,14 +114,17 @@ async def read_beside_rest(
         visit.warn(f"the REST API is closed to this login too ({closed.reason}): XML-RPC told everything")
     else:
         visit.warn(f"{closed.message}: only what the sitemap shows is listed, and nothing of it is pushed. {closed.hint}")
+    counted = tuple((kind, count or _UNKNOWN) for kind, count in zip(kinds.values(), counts, strict=True))
     return Answers(
         site_url=(told.site_url if told else None) or visit.site.url,
         home=(told.home if told else None) or visit.site.url,
         title=told.title if told else "",
         root=root.url,
         version=VersionAnswer(told.version, "xmlrpc") if told and told.version else await _version(visit),
-        counted=tuple((kind, count or _UNKNOWN) for kind, count in zip(kinds.values(), counts, strict=True)),
-        coverage=Coverage(Completeness.FULL) if all_told else Coverage(Completeness.FALLBACK, (closed.reason,)),
+        counted=counted,
+        coverage=of_administrator((), sitemap, counted, found=nobodys)
+        if all_told
+        else Coverage(Completeness.FALLBACK, (closed.reason,)),
         finished_at=finished_at(),
         login=LoginState(login.state, login.username, login.roles, login.failure),
         closed=None if all_told else closed,

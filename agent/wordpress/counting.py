@@ -24,19 +24,19 @@ async def count_all(
     compared with the total that WordPress's own search gives; on a mismatch all are counted once
     more, since items may have come or gone in between. Where a mismatch remains and the search's own
     counts add up, either of the two hides items: the larger number stands, and is not exact. Where they
-    do not add up, that is said. A login that was told the post formats has a request to spare: for it the
-    sum of the posts is always compared.
+    do not add up, that is said. A login that was told the terms of two taxonomies has two requests to spare,
+    one for the sitemap and one for this: for it the sum of the posts is always compared.
     """
     counts = await _once(visit, root, kinds, gathered, login)
     if visit.totals_lie:
         visit.warn("a plugin switches off the counting of posts: they were counted one by one")
         return [_without_lie(kind, count) for kind, count in zip(kinds, counts, strict=True)]
     odd = visit.suspicious or any(
-        count.source not in (CountSource.COLLECTION, None) and kind.rest_base is not None
+        count.source not in (CountSource.COLLECTION, None) and kind.rest_base is not None and _told(kind, login) is None
         for kind, count in zip(kinds, counts, strict=True)
     )
-    told_formats = login.told is not None and login.told.post_formats is not None
-    doubted = tuple(Family) if odd else (Family.POST_TYPE,) if told_formats else ()
+    has_to_spare = login.told is not None and len(login.told.terms) > 1
+    doubted = tuple(Family) if odd else (Family.POST_TYPE,) if has_to_spare else ()
     if await _agrees(visit, root, kinds, counts, gathered, doubted):
         return counts
     counts = await _once(visit, root, kinds, gathered, login)
@@ -80,15 +80,20 @@ async def _once(
 
 async def _count(visit: Visit, root: RestRoot, kind: ContentType, gathered: Gathered, login: LoggedIn) -> Count:
     count = Count(None, reason="hidden_from_rest")
+    if (told := _told(kind, login)) is not None:
+        return Count(told, CountSource.XMLRPC)
     is_post_format = (kind.family, kind.slug) == (POST_FORMAT.family, POST_FORMAT.slug)
-    if is_post_format and login.told and login.told.post_formats is not None:
-        return Count(login.told.post_formats, CountSource.XMLRPC)
     searchable = gathered.searchable(kind) or (is_post_format and gathered.evidence.has_own_search)
     if kind.rest_base or searchable:
         count = await count_by_rest(visit, root, kind, searchable=searchable)
     if count.value is None:
         return await count_beside_rest(visit, kind, login, gathered.sitemap) or count
     return count
+
+
+def _told(kind: ContentType, login: LoggedIn) -> int | None:
+    """How many terms XML-RPC has told already."""
+    return login.told.terms.get(kind.slug) if login.told and kind.family is Family.TAXONOMY else None
 
 
 async def count_beside_rest(

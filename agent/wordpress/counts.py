@@ -1,6 +1,6 @@
 """One count, and where it came from: the rungs are tried in order until one gives a number."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,32 +37,27 @@ async def count_by_rest(visit: Visit, root: RestRoot, kind: ContentType, *, sear
                  answers with another number, and without an error
     Raises SiteThrottled, which is no fault of this one type.
     """
-    reason, silent = "no_route", False
-    collection = None
+    count, collection = Count(None, reason="no_route"), None
     for rung in _rungs(root, kind, searchable=searchable):
-        collection = rung.url if rung.source is CountSource.COLLECTION else collection
-        async for source, answer in _asked(visit, rung):
-            if answer is None:
-                reason, silent = "unreachable", silent or source is CountSource.COLLECTION
-                continue
-            total, failure = _total_in(visit, answer)
-            if total is not None:
-                return Count(total, source)
-            reason = failure
-    # A collection that gave no answer at all gives none for a hundred items either.
-    if collection is not None and not silent and (total := await _walked(visit, collection)) is not None:
+        count = await _count_at(visit, rung)
+        if count.value is not None:
+            return count
+        # A collection that gave no answer at all gives none for a hundred items either.
+        if rung.source is CountSource.COLLECTION and count.reason != _SILENT:
+            collection = rung.url
+    if collection is not None and (total := await _walked(visit, collection)) is not None:
         # Walking sees what strangers may see: of attachments, those of drafts are missing.
         return Count(total, CountSource.WALK, exact=kind.slug != ATTACHMENT)
-    return Count(None, reason=reason)
+    return count
+
+
+_SILENT = "unreachable"
 
 
 async def search_total(visit: Visit, root: RestRoot, family: Family) -> int | None:
     """The sum over all searchable content of a family, as WordPress itself adds it up."""
     url = root.route("wp/v2/search", type=_search_type(family), subtype="any", per_page=1, _fields="id")
-    async for _, answer in _asked(visit, Rung(CountSource.SEARCH, url)):
-        if answer is not None and (total := _total_in(visit, answer)[0]) is not None:
-            return total
-    return None
+    return (await _count_at(visit, Rung(CountSource.SEARCH, url))).value
 
 
 async def families_of(visit: Visit, root: RestRoot, slug: str) -> frozenset[Family]:
@@ -109,17 +104,21 @@ def _search_type(family: Family) -> str:
     return "post" if family is Family.POST_TYPE else "term"
 
 
-async def _asked(visit: Visit, rung: Rung) -> AsyncIterator[tuple[CountSource, Answer | None]]:
-    """The answer, and when it came without a usable total the envelope with the headers in its body."""
-    answer = None
+async def _count_at(visit: Visit, rung: Rung) -> Count:
+    """By the answer's headers; where it comes without a usable total, by the envelope with the headers in its body."""
+    count = Count(None, reason=_SILENT)
     if not visit.headers_lost:
         answer = await _ask(visit, rung.url)
-        yield rung.source, answer
-    if visit.headers_lost or (answer is not None and answer.status == 200):
-        enveloped = CountSource.ENVELOPE if rung.source is CountSource.COLLECTION else rung.source
-        answer = await _ask(visit, f"{rung.url}&_envelope=1")
-        visit.headers_lost = visit.headers_lost or (answer is not None and _total_in(visit, answer)[0] is not None)
-        yield enveloped, answer
+        if answer is None:
+            return count
+        count = _count_in(visit, answer, rung.source)
+        if count.value is not None or answer.status != 200:
+            return count
+    if (answer := await _ask(visit, f"{rung.url}&_envelope=1")) is not None:
+        by_envelope = CountSource.ENVELOPE if rung.source is CountSource.COLLECTION else rung.source
+        count = _count_in(visit, answer, by_envelope)
+        visit.headers_lost = visit.headers_lost or count.value is not None
+    return count
 
 
 async def _ask(visit: Visit, url: str) -> Answer | None:
@@ -134,21 +133,23 @@ async def _ask(visit: Visit, url: str) -> Answer | None:
     return answer
 
 
-def _total_in(visit: Visit, answer: Answer) -> tuple[int | None, str]:
+def _count_in(visit: Visit, answer: Answer, source: CountSource) -> Count:
     """The total in an answer's headers or envelope, or why there is none."""
     try:
         body: Any = visit.parse(answer)
     except BadJson as error:
-        return None, error.reason
+        return Count(None, reason=error.reason)
+    total, reason = None, "bad_count"
     match body:
         case list() if answer.status == 200:
-            return _believable(visit, answer.headers, body), "bad_count"
+            total = _believable(visit, answer.headers, body)
         case {"status": 200, "headers": dict(headers), "body": list(items)} if answer.status == 200:
-            return _believable(visit, headers, items), "bad_count"
+            total = _believable(visit, headers, items)
         case {"status": int(status), "body": inner} if answer.status == 200:
-            return None, error_code(inner) or f"http_{status}"
+            reason = error_code(inner) or f"http_{status}"
         case _:
-            return None, error_code(body) or ("bad_count" if answer.status == 200 else f"http_{answer.status}")
+            reason = error_code(body) or ("bad_count" if answer.status == 200 else f"http_{answer.status}")
+    return Count(None, reason=reason) if total is None else Count(total, source)
 
 
 def _believable(visit: Visit, headers: Mapping[str, Any], items: list[Any]) -> int | None:

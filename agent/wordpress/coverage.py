@@ -1,6 +1,6 @@
 """How much of what is public a reading saw, said in the words of structure/coverage. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from agent.structure.model import Completeness, ContentType, Count, Coverage, Family
 from agent.wordpress.answers import Index
@@ -17,12 +17,12 @@ def coverage_of(
     closed = ["types_closed"] if not (evidence.types and evidence.taxonomies) else []
     if evidence.searchable is None:
         closed.append("no_search_route")
+    if evidence.told_all:
+        return of_administrator(closed, gathered.sitemap, counted, found=evidence.hidden_types)
     if evidence.unsearched:
         closed.append("search_cut")
-    if evidence.told_all:
-        return Coverage(Completeness.PARTIAL if closed else Completeness.FULL, tuple(closed))
     reasons = [_of_login(login), *closed]
-    if gathered.sitemap is None or not _shows_posts(gathered.sitemap, counted):
+    if not _shows_posts(gathered.sitemap, counted):
         reasons.append("rest_hidden_possible")
     elif evidence.hidden_types:
         reasons.append("rest_hidden_found")
@@ -32,10 +32,28 @@ def coverage_of(
     return Coverage(Completeness.PARTIAL if partial else Completeness.REST_ONLY, tuple(reasons))
 
 
-def _shows_posts(sitemap: Sitemap, counted: Iterable[tuple[ContentType, Count]]) -> bool:
+def of_administrator(
+    reasons: Sequence[str],
+    sitemap: Sitemap | None,
+    counted: Iterable[tuple[ContentType, Count]],
+    *,
+    found: Collection[str],
+) -> Coverage:
+    """For whoever may edit all that anybody may: what is hidden from REST and nobody may edit, only the sitemap shows.
+
+    found   such types
+    """
+    if found:
+        reasons = (*reasons, "nobodys_found")
+    elif not _shows_posts(sitemap, counted):
+        reasons = (*reasons, "nobodys_possible")
+    return Coverage(Completeness.PARTIAL if reasons else Completeness.FULL, tuple(reasons))
+
+
+def _shows_posts(sitemap: Sitemap | None, counted: Iterable[tuple[ContentType, Count]]) -> bool:
     """A sitemap without the posts that there are shows no other type either: something is wrong with it."""
     has_posts = any(kind.slug == "post" and kind.family is Family.POST_TYPE and count.value for kind, count in counted)
-    return "post" in sitemap.pages or not has_posts
+    return sitemap is not None and ("post" in sitemap.pages or not has_posts)
 
 
 def _of_login(login: LoggedIn) -> str:

@@ -1,6 +1,7 @@
 """Find the REST root of a site, and prove that it is this site's."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -52,13 +53,14 @@ async def discover(visit: Visit, *, remembered: str | None, cache_key: str) -> F
     Raises RestApiNotFound, WrongSite, SiteSuspended, SiteMoved, or what made the site unreachable.
     """
     search = _Search()
-    async for root in _candidates(visit, search, remembered, cache_key):
-        if root.url in search.tried:
-            continue
-        search.tried.add(root.url)
-        found = await _proved(visit, root, search)
-        if found is not None:
-            return found
+    async with aclosing(_candidates(visit, search, remembered, cache_key)) as candidates:
+        async for root in candidates:
+            if root.url in search.tried:
+                continue
+            search.tried.add(root.url)
+            found = await _proved(visit, root, search)
+            if found is not None:
+                return found
     if search.closed:
         root, closed = search.closed
         return Found(root, None, _own_page(search), closed)
@@ -67,7 +69,7 @@ async def discover(visit: Visit, *, remembered: str | None, cache_key: str) -> F
 
 async def _candidates(
     visit: Visit, search: _Search, remembered: str | None, cache_key: str
-) -> AsyncIterator[RestRoot]:
+) -> AsyncGenerator[RestRoot, None]:
     """Where a root may be, the likeliest first; later ones only cost a request when the first ones failed."""
     site = visit.site
     for url in filter(None, (site.rest_root, remembered, f"{site.url}/wp-json/")):

@@ -37,10 +37,10 @@ class Gathered:
 
 
 async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) -> Gathered:
-    """Two requests on an ordinary site, and one for the sitemap where no administrator's login made it needless."""
+    """Two requests on an ordinary site, and one for the sitemap."""
     exact = may_edit_all(login, index)
     listings = both(_listing(visit, root, Family.POST_TYPE), _listing(visit, root, Family.TAXONOMY))
-    (types, taxonomies), sitemap = await both(listings, _sitemap(visit, root, index, needless=exact))
+    (types, taxonomies), sitemap = await both(listings, _sitemap(visit, root, index))
     searchable = index.searchable or await described_search(visit, root)
     if visit.auth and (searchable is None or not searchable & taxonomies.keys()):
         types, taxonomies = await _with_edit_context(visit, root, types, taxonomies)
@@ -61,7 +61,7 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
         hidden_types=await _hidden_types(visit, root, evidence, sitemap),
         unsearched=_unsearched(evidence, sitemap),
     )
-    if evidence.unsearched:
+    if evidence.unsearched and not exact:
         slugs = ", ".join(sorted(slug for _, slug in evidence.unsearched)[:20])
         visit.warn(f"the search route leaves out what the sitemap shows ({slugs}): more of what is public may be missing")
     hidden_taxonomies = () if exact else await _hidden_taxonomies(visit, root, index, evidence, sitemap)
@@ -71,16 +71,14 @@ async def gather(visit: Visit, root: RestRoot, index: Index, login: LoggedIn) ->
 def may_edit_all(login: LoggedIn, index: Index) -> bool:
     """Whether what XML-RPC told is all there is: to an administrator, unless REST shows more than was told.
 
-    A type may ask for rights of its own that nobody was given.
+    A type may ask for rights of its own that nobody was given; one that REST hides as well, only the sitemap shows.
     """
     if login.told is None or not login.is_administrator:
         return False
     return (index.searchable or frozenset()) <= login.told.types.keys() | login.told.taxonomies.keys()
 
 
-async def _sitemap(visit: Visit, root: RestRoot, index: Index, *, needless: bool) -> Sitemap | None:
-    if needless:
-        return None
+async def _sitemap(visit: Visit, root: RestRoot, index: Index) -> Sitemap | None:
     return await read_sitemap(visit, root.beside(index.home) or index.home, plain_permalinks=root.is_query)
 
 

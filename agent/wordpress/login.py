@@ -161,7 +161,7 @@ async def _account(visit: Visit, root: RestRoot, auth: httpx.Auth) -> tuple[dict
     """
     url = root.route("wp/v2/users/me", context="edit", _fields="id,slug,roles")
     try:
-        answer = await visit.http.fetch("GET", url, auth=auth)
+        answer = await visit.http.fetch("GET", visit.asked(url), auth=auth)
         failure = failure_of(answer)
         if failure and failure.transient:
             raise failure

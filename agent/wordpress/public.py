@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from agent.structure.label import label_from_slug
 from agent.structure.model import ContentType, Family, LabelSource
@@ -21,7 +22,7 @@ _MEDIA = ContentType(Family.POST_TYPE, ATTACHMENT, "Media", LabelSource.BUILTIN,
 _CORES_OWN = ("wp_", "nav_menu")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """All that was learned about what is public."""
 
@@ -42,20 +43,20 @@ class Evidence:
     unsearched: frozenset[tuple[Family, str]] = frozenset()
     """On core's own sitemap, hence public, in REST's listing, and yet not searchable: a plugin cut the search route."""
 
-    @property
+    @cached_property
     def ambiguous(self) -> frozenset[str]:
         """Searchable slugs whose family the listings do not settle: in both of them, or in neither."""
         both = self.types.keys() & self.taxonomies.keys()
         neither = (self.searchable or frozenset()) - self.types.keys() - self.taxonomies.keys()
         return frozenset(both & (self.searchable or frozenset())) | neither
 
-    @property
+    @cached_property
     def has_own_search(self) -> bool:
         """Whether the search route answers as such: a content type of that address would, with its own items."""
         listed = (*self.types.values(), *self.taxonomies.values())
         return not any((kind.rest_namespace, kind.rest_base) == ("wp/v2", "search") for kind in listed)
 
-    @property
+    @cached_property
     def knows_taxonomies(self) -> bool:
         """Since 5.6 the enum has taxonomies too; before, it says nothing about them."""
         return self.searchable is not None and (

@@ -33,6 +33,9 @@ READ_ONLY_METHODS = frozenset(
 _BLOG = 1
 _POSTS_A_CALL = 500
 _CALLS_LIMIT = 20
+_TAXONOMIES_TOLD = ("post_format", "category")
+_TERMS_TOLD = 100
+"""Whoever has more is counted by REST, where a count costs no listing."""
 
 
 class XmlRpcUnavailable(Exception):
@@ -76,8 +79,8 @@ class Told:
     taxonomies: dict[str, ContentType]
     may_manage: bool
     """Whether this login may manage the site: only then the lists hold everything."""
-    post_formats: int | None
-    """How many terms the one taxonomy has that REST never lists; None where it was not told."""
+    terms: dict[str, int]
+    """{taxonomy: how many it has} of the one that REST never lists, and of one that nearly every site has."""
 
 
 class XmlRpc:
@@ -89,17 +92,17 @@ class XmlRpc:
         self._login = (_BLOG, login.username, login.password)
 
     async def introduce(self) -> Told:
-        """Version, address, all public post types and taxonomies, and the post formats, in one request.
+        """Version, address, all public post types and taxonomies, and the terms of two of these, in one request.
 
         Raises XmlRpcUnavailable, or XmlRpcRefused when the login is wrong or the site gives no lists.
         """
-        options, types, taxonomies, blogs, formats = await self._several(
+        options, types, taxonomies, blogs, *terms = await self._several(
             ("wp.getOptions", [*self._login, ["software_version", "blog_url", "home_url", "blog_title"]]),
             # A field list keeps the capabilities and labels out of the answer; the filter is public = true.
             ("wp.getPostTypes", [*self._login, {"public": True}, ["label"]]),
             ("wp.getTaxonomies", [*self._login, {"public": True}, ["label"]]),
             ("wp.getUsersBlogs", [*self._login[1:]]),
-            ("wp.getTerms", [*self._login, "post_format"]),
+            *(("wp.getTerms", [*self._login, taxonomy, {"number": _TERMS_TOLD}]) for taxonomy in _TAXONOMIES_TOLD),
         )
         for refusal in (types, taxonomies):
             # A wrong login (403), XML-RPC switched off (405), a method taken away: no list is not an empty one.
@@ -115,7 +118,11 @@ class XmlRpc:
             types=_public(Family.POST_TYPE, types),
             taxonomies=_public(Family.TAXONOMY, taxonomies),
             may_manage=any(_dict(blog).get("isAdmin") is True for blog in (blogs if isinstance(blogs, list) else [])),
-            post_formats=len(formats) if isinstance(formats, list) else None,
+            terms={
+                taxonomy: len(told)
+                for taxonomy, told in zip(_TAXONOMIES_TOLD, terms, strict=True)
+                if isinstance(told, list) and len(told) < _TERMS_TOLD
+            },
         )
 
     async def count_terms(self, taxonomy: str) -> int | None:

@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,14 +55,27 @@ LINKS = (
 )  # fmt: skip
 
 
+# The healthy part of many readings is the same; what is tried is the rest.
+@lru_cache(4_096)
+def _address(url: str) -> httpx.URL | None:
+    """As the transport takes it; None where it would refuse."""
+    try:
+        return httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return None
+
+
+@lru_cache(4_096)
+def _healthy(method: str, target: str, content: bytes, *, accepts_header: bool, gullible: bool) -> Said:
+    return FakeWordPress(URL, accepts_header=accepts_header, gullible=gullible).answer(method, target, content)
+
+
 class HostileTransport:
     """Answers like `FakeWordPress`, with mistakes; and notes whoever else would have been asked."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311  # to be repeated, not to be secret
-        self._site = FakeWordPress(
-            URL, accepts_header=self._random.random() < 0.5, gullible=self._random.random() < 0.5
-        )
+        self._accepts_header, self._gullible = self._random.random() < 0.5, self._random.random() < 0.5
         # From nearly healthy to wholly mad.
         self._madness = self._random.choice((0.05, 0.2, 0.5, 1.0))
         self.requests = 0
@@ -78,17 +92,17 @@ class HostileTransport:
         retry: object = None,
     ) -> Answer:
         self.requests += 1
-        try:
-            request = httpx.Request(method, url, headers=headers, content=content)
-        except (httpx.InvalidURL, ValueError):
-            raise SITE.bad_address() from None
-        parts = urlsplit(str(request.url))
+        asked = _address(url)
+        if asked is None:
+            raise SITE.bad_address()
+        parts = urlsplit(str(asked))
         if parts.hostname != "shop.example":
-            self.strangers_asked.append(str(request.url))
-        said = self._site.answer(method, f"{parts.path}?{parts.query}", content or b"")
+            self.strangers_asked.append(str(asked))
+        target = f"{parts.path}?{parts.query}"
+        said = _healthy(method, target, content or b"", accepts_header=self._accepts_header, gullible=self._gullible)
         if self._random.random() < self._madness:
-            said = self._spoiled(said, request.url)
-        return Answer(method, str(request.url), said.status, httpx.Headers(_encoded(said.headers)), said.body)
+            said = self._spoiled(said, asked)
+        return Answer(method, str(asked), said.status, httpx.Headers(_encoded(said.headers)), said.body)
 
     def _spoiled(self, said: Said, url: httpx.URL) -> Said:
         chance = self._random.random()

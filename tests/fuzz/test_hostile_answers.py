@@ -1,6 +1,6 @@
 """Whatever a site answers, a reading ends in a structure that the hub takes, or in one of our errors.
 
-`pytest tests/fuzz` tries a share of them, `pytest tests/fuzz -m nightly -s` 200,000 answers.
+`pytest tests/fuzz -s` tries 200,000 answers and says how fast, nightly as many of seeds that are drawn anew.
 """
 
 import asyncio
@@ -126,13 +126,14 @@ def test_what_once_went_wrong_goes_right(seed: int) -> None:
     assert refused_by_the_hub(run.documents) == ""
 
 
-def test_no_answer_gets_beyond_our_errors() -> None:
-    fuzz(answers=12_000, first_seed=1)
+@pytest.mark.timeout(600)
+def test_no_answer_of_two_hundred_thousand_gets_beyond_our_errors() -> None:
+    fuzz(answers=200_000, first_seed=1)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1_800)
-def test_no_answer_of_two_hundred_thousand_gets_beyond_our_errors() -> None:
+def test_no_answer_of_other_seeds_does() -> None:
     first_seed = random.randrange(10**9)  # noqa: S311  # printed, so that it can be repeated
     print(f"seeds from {first_seed}")
     fuzz(answers=200_000, first_seed=first_seed)

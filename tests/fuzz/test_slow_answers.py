@@ -7,6 +7,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from agent.net.heads import BadHead, read_head
 from agent.strictjson import BadJson, parse_json_in_noise
 from agent.structure.label import clean_label
 from agent.wordpress.front import read_front_page, read_rsd, rest_link
@@ -32,6 +33,11 @@ def value(body: bytes) -> None:
         parse_json_in_noise(body)
 
 
+def head(lines: bytes) -> None:
+    with suppress(BadHead):
+        read_head(b"HTTP/1.1 200 OK\r\n" + lines[:102_400], method="GET")
+
+
 def answered(body: bytes) -> None:
     with suppress(XmlRpcUnavailable):
         parse_answer(body)
@@ -51,6 +57,10 @@ READ: dict[str, Callable[[], object]] = {
     "a header of spaces": lambda: link("<a>" + " " * 90_000),
     "a header of parameters": lambda: link("<a>" + " ;a=b" * 18_000),
     "a header of quotes": lambda: link("<a>;a=" + '"' * 90_000),
+    "a head of spaces": lambda: head(b"a: b" + b" " * 102_400),
+    "a head of folded lines": lambda: head(b"a: b" + b"\r\n " * 30_000),
+    "a head of lengths": lambda: head(b"content-length: 1\r\n" * 6_000),
+    "a head of many words": lambda: head(b"connection:" + b" ,\t" * 40_000),
     "a sitemap of spaces": lambda: _LOCATION.findall("<loc>" + " " * 60_000),
     "a sitemap of places": lambda: _LOCATION.findall("<loc>" * (BODY // 5)),
     "an address of types": lambda: _CORE_PAGE.search("/wp-sitemap-posts-" * 120),

@@ -105,3 +105,10 @@ def test_json_inside_something_else_is_none(body: bytes) -> None:
 
 def test_json_without_noise_is_no_noise() -> None:
     assert parse_json_in_noise(b'{"a": 1}') == ({"a": 1}, False)
+
+
+@pytest.mark.parametrize("text", ["1", '"\\u0041"'])
+@pytest.mark.parametrize("depth", [DEPTH_LIMIT + 1, 400, 900])
+def test_a_quote_in_the_noise_hides_no_depth(depth: int, text: str) -> None:
+    with pytest.raises(BadJson):
+        parse_json_in_noise(b'a " in front' + b"[" * depth + text.encode() + b"]" * depth)

@@ -48,6 +48,15 @@ async def test_what_passes_by_itself_is_asked_again(status: int) -> None:
         assert (said.status, len(server.asked), http.requests) == (200, 2, 2)
 
 
+async def test_observers_learn_which_request_is_sent_once_more_and_why() -> None:
+    told: list[Exchange] = []
+    moved = answer(302, Location="/there")
+    async with raw_server(answer(503), answer(500), moved, OK) as server, opened(observers=(told.append,)) as http:
+        await http.fetch("GET", server.url)
+
+    assert [(one.status, one.retry_of) for one in told] == [(503, None), (500, "http_503"), (302, "http_500"), (200, None)]
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_after_the_last_attempt_the_last_answer_stands(status: int) -> None:
     async with raw_server(answer(status, "still")) as server, opened() as http:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeBackend, ManualClock, ports
+from hostility import Hostility
 from reading import Truth, coverage, differences, plugin, read, rules, slugs, source
 
 from agent.bootstrap import site_reader
@@ -160,7 +161,7 @@ class Synced:
 
 
 @pytest.fixture
-def synced(site: WordPress, ledger: Ledger, admin: dict[str, str]) -> Synced:
+def synced(site: WordPress, ledger: Ledger, admin: dict[str, str], hostility: Hostility) -> Synced:
     return Synced(site, ledger)
 
 

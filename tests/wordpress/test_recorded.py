@@ -79,8 +79,8 @@ async def test_what_was_recorded_is_what_wordpress_answers(
     recorder = Recorder(site, password)
     exchange = Transport._exchange  # noqa: SLF001 - the one place where every answer comes by
 
-    async def noted(self: Transport, request: Any, auth: Any) -> Answer:
-        answer = await exchange(self, request, auth)
+    async def noted(self: Transport, request: Any, *more: Any) -> Answer:
+        answer = await exchange(self, request, *more)
         recorder.note(request.method, str(request.url), request.content.decode(), answer)
         return answer
 
