@@ -17,11 +17,17 @@ HEADER_SECONDS = 10.0
 CONNECTIONS_MOST = 200
 
 
-class _Protocol(H11Protocol):
-    """Hangs up on whoever begins a request and does not end its headers: uvicorn would wait for ever."""
+class Protocol(H11Protocol):
+    """Hangs up on whoever begins a request and does not end its headers: uvicorn would wait for ever.
+
+    Also for uvicorn's own command: `--http agent.web:Protocol`.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        # An answer is two writes; on a kept connection the second waits 40 ms for the first one's acknowledgement.
+        # asyncio switches that off only where the listening socket names its protocol, which uvicorn's does not.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._patience: asyncio.TimerHandle | None = None
         self._wait_for_headers()
 
@@ -72,7 +78,7 @@ async def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            http=_Protocol,
+            http=Protocol,
             limit_concurrency=CONNECTIONS_MOST,
             timeout_keep_alive=5,
             h11_max_incomplete_event_size=32 * 1024,
@@ -112,8 +118,7 @@ def _not_listening(listen: str, option: str, why: str) -> ConfigError:
 def _bind(listen: str, option: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    # The protocol is named, because asyncio switches Nagle's delay off only where it is: 40 ms an answer.
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))

@@ -1,4 +1,4 @@
-"""What stands in front of Django: limits on the body, headers on every answer, liveness, static files.
+"""What stands in front of Django: limits on the body, headers on every answer, probes, static files.
 
 Here and not in Django's own middleware, because Django answers some requests (a refused Host, a
 body too large, a bug in a middleware) before or after its middleware has run.
@@ -54,11 +54,11 @@ class BodyRefused(Exception):
 def build_application() -> Application:
     """The whole hub as one ASGI callable. Django must be configured."""
     from django.conf import settings
-    from django.core.asgi import get_asgi_application
 
-    django = cast(Application, get_asgi_application())
-    inner = BehindProxies(django, trusted=settings.WPSA_HUB_TRUSTED_PROXIES, https=settings.WPSA_HUB_HTTPS)
-    return WithSecurityHeaders(WithLiveness(WithStaticFiles(WithMeasure(WithBodyLimit(inner)))))
+    from agent.hub.django_threads import DjangoInThreads
+
+    inner = BehindProxies(DjangoInThreads(), trusted=settings.WPSA_HUB_TRUSTED_PROXIES, https=settings.WPSA_HUB_HTTPS)
+    return WithSecurityHeaders(WithProbes(WithStaticFiles(WithMeasure(WithBodyLimit(inner)))))
 
 
 class WithSecurityHeaders:
@@ -77,8 +77,8 @@ class WithSecurityHeaders:
                 await send({"type": "websocket.close", "code": 1000})
 
 
-class WithLiveness:
-    """GET /healthz is answered for any Host: a probe addresses the container, not the site."""
+class WithProbes:
+    """GET /healthz and /readyz are answered for any Host: a probe addresses the container, not the site."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
@@ -86,6 +86,8 @@ class WithLiveness:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["path"] in ("/healthz", "/healthz/") and scope["method"] in ("GET", "HEAD"):
             await _answer(scope, send, 200, b"text/plain; charset=utf-8", b"ok")
+        elif scope["path"] == "/readyz":
+            await self.inner({**scope, "headers": [(b"host", b"localhost")]}, receive, send)
         else:
             await self.inner(scope, receive, send)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent.backend.contract import BODY_LIMIT_BYTES
+from agent.hub.django_threads import THREADS
 from agent.hub.idle import SIGNED_IN_AT_MOST
 from agent.hub.options import HubOptionError, HubOptions
 
@@ -85,6 +86,8 @@ def databases(options: HubOptions) -> dict[str, Any]:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": options.directory / "hub.sqlite3",
+            # Kept by each thread: opening costs as much as a query, and closing the last one writes the whole WAL back.
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "timeout": 20,
                 # Taking the write lock first lets a second writer wait; upgrading a read lock fails at once.
@@ -115,9 +118,8 @@ def postgresql(url: str) -> dict[str, Any]:
         "PASSWORD": given.pop("password", ""),
         "HOST": given.pop("host", ""),
         "PORT": given.pop("port", ""),
-        # Every request has a thread, and would have a connection, of its own. A database that does not
-        # answer is told within seconds (503), not after minutes.
-        "OPTIONS": {"connect_timeout": "5", **given, "pool": {"min_size": 1, "max_size": 10, "timeout": 10}},
+        # Each request borrows one. A database that does not answer is told within seconds (503), not after minutes.
+        "OPTIONS": {"connect_timeout": "5", **given, "pool": {"min_size": 1, "max_size": THREADS, "timeout": 10}},
     }
 
 

@@ -4,9 +4,11 @@ from django.urls import include, path
 
 from agent.hub.integrations.admin import admin_site
 from agent.hub.integrations.metrics_view import MetricsView
+from agent.hub.readiness import ready
 
 urlpatterns = [
     path("admin/", admin_site.urls),
+    path("readyz", ready),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("", include("agent.hub.integrations.urls")),
 ]

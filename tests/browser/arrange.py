@@ -55,6 +55,7 @@ def many_sites(owner: str, number: int) -> None:
         rows.append(
             SiteIntegration(
                 site=site,
+                owner=user,
                 last_structure_fetch=fetched,
                 failing_since=now if index % 13 == 5 else None,
                 wordpress_version="7.1.4" if fetched else "",
@@ -136,7 +137,9 @@ def sites_called(owner: str, names: list[str]) -> None:
     sites = Site.objects.bulk_create(
         Site(owner=user, name=name[:200], sort_name=name.casefold(), url=f"https://x.example/{name}") for name in names
     )
-    SiteIntegration.objects.bulk_create(SiteIntegration(site=site, wordpress_version=site.name[:64]) for site in sites)
+    SiteIntegration.objects.bulk_create(
+        SiteIntegration(site=site, owner=user, wordpress_version=site.name[:64]) for site in sites
+    )
     ApiKey.objects.bulk_create(
         ApiKey(owner=user, site=site, label=site.name[:100], prefix=f"wpsa_{secrets.token_hex(4)}", sha256="0" * 64)
         for site in sites

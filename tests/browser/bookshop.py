@@ -1,4 +1,4 @@
-"""A site with a past: what the pages show when they have something to show."""
+"""A site with a past, and its neighbours: what the pages show when they have something to show."""
 
 from typing import Any
 
@@ -13,6 +13,14 @@ LABELS = {
     "recipe": "Café-Rezepte",
 }
 DAYS = 30
+QUARTER = (
+    ("Bäckerei Lindner", "https://baeckerei-lindner.example", "7.1.4", 41, {"post": 64, "page": 18, "product": 212}),
+    ("Café Morgenrot", "https://morgenrot.example", "7.1.4", 96, {"post": 131, "page": 9, "event": 37}),
+    ("Fahrrad Winter", "https://fahrrad-winter.example", "7.1.3", 212, {"post": 88, "page": 24, "product": 1_946}),
+    ("Musikschule am Park", "https://musikschule.example", "7.1.4", 388, {"post": 205, "page": 61, "course": 48}),
+    ("Weingut Sommer", "https://weingut-sommer.example", "7.0.6", 655, {"post": 47, "page": 15, "product": 83}),
+)
+"""Sites that are doing well: name, address, WordPress version, minutes since the last fetch, counts."""
 
 
 def an_entry(label: str, count: int) -> dict[str, Any]:
@@ -68,9 +76,11 @@ def furnish(hub: Hub, owner: str) -> dict[str, int]:
         hub.arrange(
             "a_push", integration=shop["integration"], document=on_day(days_ago), ago_minutes=days_ago * 1440 + 3
         )
-    for slug, number in (("post", 150), ("attachment", 120), ("book", 60), ("event", 28)):
+    held = {"post": 150, "attachment": 120, "book": 60, "event": 28, "recipe": 22, "page": 12}
+    for slug, number in held.items():
         hub.arrange("contents", integration=shop["integration"], type_slug=slug, number=number)
-    hub.arrange("contents", integration=shop["integration"], type_slug="genre", number=7, family="taxonomy")
+    for slug, number in (("genre", 7), ("category", 5), ("post_tag", 11)):
+        hub.arrange("contents", integration=shop["integration"], type_slug=slug, number=number, family="taxonomy")
     failed = {
         "message": "paper-and-ink.example answered 502 to GET /wp-json/",
         "hint": "Look at the site in a browser and at its error log; the agent tries again by itself.",
@@ -103,3 +113,12 @@ def furnish(hub: Hub, owner: str) -> dict[str, int]:
     journal = hub.arrange("a_site", owner=owner, name="The Garden Journal", url="https://garden.example/journal")
     sites = {"shop": shop, "studio": studio, "nord": nord, "journal": journal}
     return {name: site["site"] for name, site in sites.items()}
+
+
+def furnish_quarter(hub: Hub, owner: str) -> None:
+    """More sites beside those four, as an agency has them."""
+    for name, url, version, minutes, counts in QUARTER:
+        site = hub.arrange("a_site", owner=owner, name=name, url=url)
+        types = {slug: an_entry(slug.title() + "s", count) for slug, count in counts.items()}
+        document = a_document(site_url=url, wordpress_version=version, post_types=types)
+        hub.arrange("a_push", integration=site["integration"], document=document, ago_minutes=minutes)

@@ -42,10 +42,12 @@ class Hub:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Hub]:
+def running(folder: Path, **environment: str) -> Iterator[Hub]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
     command = [sys.executable, str(Path(__file__).with_name("serve_hub.py")), str(folder)]
-    with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env={**kept, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin and process.stdout
         yield Hub(int(process.stdout.readline()), process)
         process.stdin.close()

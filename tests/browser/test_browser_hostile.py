@@ -159,7 +159,7 @@ TARGETS = {
     "sign-in": ("/sign-in/", {"username": "{email}", "password": "{password}"}),
     "sign-out": ("/sign-out/", {}),
     "sync": ("/sites/{site}/sync/", {}),
-    "settings": ("/sites/{site}/settings/", {f"limit:{sha256(b'post_type:post').hexdigest()[:16]}": "1"}),
+    "settings": ("/sites/{site}/settings/", {f"limit:{sha256(b'post_types:post').hexdigest()[:16]}": "1"}),
     "connect": ("/connect/", {"url": "https://forged.example"}),
     "connect again": ("/sites/{site}/connect/", {"once": "forged"}),
     "new key": ("/keys/", {"label": "forged", "once": "forged"}),

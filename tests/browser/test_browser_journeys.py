@@ -191,7 +191,14 @@ def test_what_is_chosen_for_a_type_stays_chosen_through_the_next_push(
 
     page.get_by_role("link", name="Content types").click()
     expect(page.get_by_role("row").filter(has_text="Posts")).to_contain_text("No")
-    expect(page.get_by_role("row").filter(has_text="Odd & <b>")).to_contain_text("2,500")
+    expect(odd).to_contain_text("2,500")
+
+    page.get_by_role("link", name="Settings").click()
+    odd.get_by_label("back to the agent’s").check()
+    page.get_by_role("button", name="Save").click()
+    expect(odd).to_contain_text("the agent")
+    expect(odd.get_by_label("Fetch limit")).to_have_value("100")
+    expect(post).to_contain_text("you")
 
 
 def test_a_wrong_limit_is_named_where_it_is_and_nothing_is_stored(

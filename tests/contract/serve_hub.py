@@ -1,7 +1,7 @@
-"""Serve a fresh hub on an ephemeral loopback port: `python serve_hub.py DIRECTORY`.
+"""Serve a fresh hub on an ephemeral loopback port: `python serve_hub.py DIRECTORY [MORE SITES]`.
 
 Prints one line of JSON (url, api_key, site_id, email, password) when it is ready, then serves until
-its input closes. Options of the hub come from `WPSA_HUB_*`.
+its input closes. More sites have the ids that follow. Options of the hub come from `WPSA_HUB_*`.
 """
 
 import json
@@ -24,7 +24,8 @@ def main() -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     address = f"127.0.0.1:{listener.getsockname()[1]}"
-    hub = embedded.prepare(Path(sys.argv[1]), sites={"contract": "https://contract.example"}, listen=address)
+    more = {f"site-{number}": f"https://site-{number}.example" for number in range(int([*sys.argv, "0"][2]))}
+    hub = embedded.prepare(Path(sys.argv[1]), sites={"contract": "https://contract.example", **more}, listen=address)
     email, password = person()
     facts = {"url": f"http://{address}", "api_key": hub.api_key, "site_id": str(hub.site_ids["contract"])}
     print(json.dumps({**facts, "email": email, "password": password}), flush=True)

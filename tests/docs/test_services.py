@@ -44,7 +44,10 @@ def assert_understood(environ: dict[str, str], folder: Path, **files: Path) -> A
 COMPOSE = sorted((CONFIG / "compose").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+ALONE = [path for path in COMPOSE if path.name != "fleet.yaml"]  # of that: test_fleet_examples.py
+
+
+@pytest.mark.parametrize("path", ALONE, ids=lambda path: path.name)
 def test_a_composed_agent_has_no_right_that_it_does_not_need(path: Path) -> None:
     service = parsed(path)["services"]["wpsa"]
 
@@ -56,7 +59,7 @@ def test_a_composed_agent_has_no_right_that_it_does_not_need(path: Path) -> None
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ALONE, ids=lambda path: path.name)
 def test_a_composed_agent_understands_its_settings(path: Path, tmp_path: Path) -> None:
     whole = parsed(path)
     service = whole["services"]["wpsa"]
@@ -113,7 +116,10 @@ def test_the_hubs_database_is_reached_by_the_agent_alone() -> None:
 
 KUBERNETES = CONFIG / "kubernetes"
 VARIANTS = ("daemon", "cronjob", "shards")
-MANIFESTS = [path for path in sorted(KUBERNETES.rglob("*.y*ml*")) if path.name != "kustomization.yaml"]
+MANIFESTS = [  # those of the hub: tests/hub/test_hub_on_kubernetes.py; those of a fleet: test_fleet_examples.py
+    path for path in sorted(KUBERNETES.rglob("*.y*ml*"))
+    if path.name != "kustomization.yaml" and path.parent.name not in ("hub", "fleet")
+]  # fmt: skip
 
 
 def kustomized(variant: str) -> dict[str, Any]:
@@ -160,7 +166,7 @@ def test_every_manifest_belongs_to_a_way_of_running() -> None:
 
     written = {f"{path.parent.name}/{path.name}" for path in MANIFESTS}
     assert written - {"base/secret.yaml.example"} == used - {f"{variant}/../base" for variant in VARIANTS}
-    assert {folder.name for folder in KUBERNETES.iterdir()} == {"base", *VARIANTS}
+    assert {folder.name for folder in KUBERNETES.iterdir()} == {"base", "hub", "fleet", *VARIANTS}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -77,7 +77,7 @@ def test_wrong_contents_are_400_and_change_nothing(browser: Browser, tenant: Ten
 def chosen(tenant: Tenant, **choice: Any) -> None:
     from agent.hub.integrations.type_settings import set_type
 
-    set_type(tenant.integration, "post_type", "post", **{"enabled": False, "fetch_limit": 7, **choice})
+    set_type(tenant.integration, "post_types", "post", **{"enabled": False, "fetch_limit": 7, **choice})
 
 
 def test_a_choice_is_shown_at_once_and_stands_above_what_is_pushed(browser: Browser, tenant: Tenant) -> None:
@@ -98,6 +98,20 @@ def test_a_choice_is_shown_at_once_and_stands_above_what_is_pushed(browser: Brow
     assert newest["post_types"]["post"]["enabled"] is True, "the history holds what was pushed"
 
 
+def test_a_choice_that_is_taken_back_is_the_agents_word_again(browser: Browser, tenant: Tenant) -> None:
+    from agent.hub.integrations.type_settings import unset_type
+
+    pushed(browser, tenant)
+    chosen(tenant)
+    pushed(browser, tenant)
+
+    unset_type(tenant.integration, "post_types", "post")
+
+    assert types(browser, tenant)["post_types"]["post"] == an_entry(synced_count=0)
+    pushed(browser, tenant, post_types={"post": an_entry(fetch_limit=3)})
+    assert types(browser, tenant)["post_types"]["post"]["fetch_limit"] == 3
+
+
 def test_a_choice_outlives_the_absence_of_its_type(browser: Browser, tenant: Tenant) -> None:
     pushed(browser, tenant)
     chosen(tenant)
@@ -111,7 +125,7 @@ def test_only_a_type_of_the_site_can_be_set_and_only_in_bounds(browser: Browser,
     from agent.hub.integrations.type_settings import UnknownContentType, set_type
 
     pushed(browser, tenant)
-    for family, slug in (("post_type", "nothing"), ("taxonomy", "post")):
+    for family, slug in (("post_types", "nothing"), ("taxonomies", "post")):
         with pytest.raises(UnknownContentType):
             set_type(tenant.integration, family, slug, enabled=True, fetch_limit=1)
     for limit in (-1, 10**12):

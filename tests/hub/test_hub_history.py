@@ -19,6 +19,13 @@ def remember(tenant: Tenant, at: datetime, **changes: Any) -> None:
     remember(tenant.integration, a_document(**changes), generation=None, received_at=at)
 
 
+@pytest.fixture
+def pruned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agent.hub.integrations import history
+
+    monkeypatch.setattr(history, "PRUNED_EVERY", 1)
+
+
 def posts(count: int) -> dict[str, Any]:
     return {"post_types": {"post": an_entry(count=count)}}
 
@@ -47,6 +54,7 @@ def test_a_structure_that_returns_is_a_new_line(tenant: Tenant) -> None:
     assert counts(tenant) == [1, 2, 1]
 
 
+@pytest.mark.usefixtures("pruned_at_once")
 def test_of_each_day_the_last_structure_is_kept_and_of_the_newest_days_all(tenant: Tenant) -> None:
     for hours, count in ((0, 1), (1, 2), (2, 3), (24, 4), (25, 5), (72, 6)):
         remember(tenant, NOON + timedelta(hours=hours), **posts(count))
@@ -57,6 +65,7 @@ def test_of_each_day_the_last_structure_is_kept_and_of_the_newest_days_all(tenan
     assert counts(tenant) == [3, 5, 6, 7]
 
 
+@pytest.mark.usefixtures("pruned_at_once")
 def test_after_ninety_days_a_structure_is_gone_unless_it_is_the_newest(tenant: Tenant) -> None:
     remember(tenant, NOON, **posts(1))
     remember(tenant, NOON + timedelta(days=1), **posts(2))
@@ -74,10 +83,19 @@ def test_however_often_somebody_syncs_the_history_is_bounded(tenant: Tenant, mon
     from agent.hub.integrations import history
 
     monkeypatch.setattr(history, "PASSING_KEPT", 3)
-    for minute in range(20):
+    for minute in range(2 * history.PRUNED_EVERY):
         remember(tenant, NOON + timedelta(minutes=minute), **posts(minute))
+        assert len(counts(tenant)) < history.PASSING_KEPT + 1 + history.PRUNED_EVERY
 
-    assert counts(tenant) == [16, 17, 18, 19]
+    assert counts(tenant) == [28, 29, 30, 31]
+
+
+def test_a_history_that_somebody_emptied_is_begun_anew(tenant: Tenant) -> None:
+    remember(tenant, NOON, **posts(1))
+    tenant.integration.snapshots.all().delete()
+    remember(tenant, NOON + timedelta(days=1), **posts(1))
+
+    assert counts(tenant) == [1]
 
 
 def test_the_history_is_told_newest_first_with_its_changes(browser: Browser, tenant: Tenant) -> None:

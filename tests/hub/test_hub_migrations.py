@@ -1,9 +1,11 @@
 """A hub of the first version becomes today's with all that it knew."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from postgresql import new_database
 from test_hub_setup import clean_environment
 
 FIRST = """
@@ -29,7 +31,7 @@ integration = model("SiteIntegration").objects.create(
 for number, (key, version) in enumerate([("a", "7.1"), ("b", "7.1"), (None, "7.2")]):
     model("StructureSnapshot").objects.create(
         integration=integration, received_at=f"2026-11-2{number}T10:00:00Z", idempotency_key=key, body_sha256="0" * 64,
-        answer={"n": number}, document={**document, "timestamp": str(number), "wordpress_version": version})
+        answer={"last_structure_fetch": str(number), "counts": {"post_types": number, "taxonomies": 1}}, document={**document, "timestamp": str(number), "wordpress_version": version})
 """
 
 THEN = """
@@ -40,14 +42,18 @@ configure(HubOptions.from_environment(os.environ))
 migrate()
 from agent.hub.integrations.history import digest_of
 from agent.hub.integrations.models import *
-from agent.hub.integrations.models import Receipt, Site
+from agent.hub.integrations.models import Site
 one = SiteIntegration.objects.get()
 assert Site.objects.get().sort_name == "école"
 assert (one.post_types, one.posts, one.taxonomies, one.terms) == (2, 135, 1, 9)
 assert (one.wordpress_version, one.structure_generation) == ("7.1.4", 7)
 assert one.last_structure_fetch.isoformat() == "2026-11-20T10:00:00+00:00"
-assert [(r.idempotency_key, r.answer["n"]) for r in Receipt.objects.order_by("pk")] == [("a", 0), ("b", 1)]
+assert one.receipts == [
+    {"key": key, "body_sha256": "0" * 64, "received_at": str(n), "counts": {"post_types": n, "taxonomies": 1}}
+    for n, key in enumerate("ab")]
 kept = list(one.snapshots.order_by("received_at"))
+assert (one.newest_snapshot, one.structure_digest, one.structure_since) == (
+    kept[-1].pk, kept[-1].digest, kept[-1].received_at)
 assert [s.document["wordpress_version"] for s in kept] == ["7.1", "7.2"]
 assert (kept[0].received_at.day, kept[0].confirmed_at.day) == (20, 21)
 assert all(s.digest == digest_of(s.document) for s in kept)
@@ -55,8 +61,10 @@ print("all of it")
 """
 
 
-def test_a_hub_of_the_first_version_is_carried_over_whole(tmp_path: Path) -> None:
+def test_a_hub_of_the_first_version_is_carried_over_whole(tmp_path: Path, database: str) -> None:
     environment = clean_environment(tmp_path)
+    if database == "postgresql":
+        environment["WPSA_HUB_DATABASE_URL"] = new_database(os.environ["WPSA_HUB_DATABASE_URL"], "first_version")
 
     subprocess.run([sys.executable, "-c", FIRST], env=environment, check=True)
     then = subprocess.run([sys.executable, "-c", THEN], env=environment, check=True, capture_output=True, text=True)

@@ -244,11 +244,11 @@ def test_a_failing_site_says_why_and_what_to_do(browser: Browser, tenant: Tenant
 # --- settings per type ---------------------------------------------------------------------------
 
 
-def limit_of(slug: str, family: str = "post_type") -> str:
+def limit_of(slug: str, family: str = "post_types") -> str:
     return f"limit:{key_of(slug, family)}"
 
 
-def key_of(slug: str, family: str = "post_type") -> str:
+def key_of(slug: str, family: str = "post_types") -> str:
     return hashlib.sha256(f"{family}:{slug}".encode()).hexdigest()[:16]
 
 
@@ -266,7 +266,7 @@ def chosen(tenant: Tenant) -> dict[str, tuple[bool, int]]:
 def test_only_what_was_changed_is_chosen(browser: Browser, tenant: Tenant) -> None:
     browser.post(tenant.push_path, bearer=tenant.api_key, json=a_document())
     path = f"/sites/{tenant.site.pk}/settings/"
-    shown = {limit_of("post"): "100", limit_of("page"): "250", limit_of("category", "taxonomy"): "100"}
+    shown = {limit_of("post"): "100", limit_of("page"): "250", limit_of("category", "taxonomies"): "100"}
 
     answer = send(browser, path, enabled=key_of("page"), **shown)
 
@@ -277,6 +277,21 @@ def test_only_what_was_changed_is_chosen(browser: Browser, tenant: Tenant) -> No
         "page": (True, 250),
         "category": (False, 100),
     }
+
+
+def test_what_was_chosen_can_be_left_to_the_agent_again(browser: Browser, tenant: Tenant) -> None:
+    browser.post(tenant.push_path, bearer=tenant.api_key, json=a_document())
+    path = f"/sites/{tenant.site.pk}/settings/"
+    assert 'name="back"' not in browser.get(path).text
+    send(browser, path, **{limit_of("post"): "7", limit_of("page"): "8"})
+    assert browser.get(path).text.count('name="back"') == 2
+
+    # What stands in its own field no longer matters; the other type is chosen anew in the same form.
+    send(browser, path, back=key_of("post"), **{limit_of("post"): "nonsense", limit_of("page"): "9"})
+
+    assert chosen(tenant) == {"page": (False, 9)}
+    read = browser.get(tenant.read_path, bearer=tenant.api_key).json()
+    assert read["post_types"]["post"] == {**a_document()["post_types"]["post"], "synced_count": 0}
 
 
 def test_a_type_that_the_form_does_not_hold_stays_as_it_is(browser: Browser, tenant: Tenant) -> None:

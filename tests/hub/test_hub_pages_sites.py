@@ -94,7 +94,9 @@ def test_many_sites_come_in_pages_that_keep_what_was_asked(
     sites = [
         Site(owner=tenant.user, name=f"s{n:03}", sort_name=f"s{n:03}", url="https://s.example") for n in range(250)
     ]
-    SiteIntegration.objects.bulk_create(SiteIntegration(site=site) for site in Site.objects.bulk_create(sites))
+    SiteIntegration.objects.bulk_create(
+        SiteIntegration(site=site, owner=tenant.user) for site in Site.objects.bulk_create(sites)
+    )
     sign_in(browser, tenant)
 
     page = browser.get("/?search=s0&page=1").text

@@ -75,7 +75,7 @@ def aim(tenant: Tenant, foreigner: Tenant, browser: Browser) -> Callable[[Any], 
 def everything_of(tenant: Tenant) -> Any:
     """All that the hub keeps of a tenant, as it is in the tables."""
     one = tenant.integration
-    rows = (one.snapshots, one.receipts, one.sync_requests, one.runs, one.contents)
+    rows = (one.snapshots, one.sync_requests, one.runs, one.contents)
     return [type(one).objects.values().get(pk=one.pk), *(list(kept.order_by("pk").values()) for kept in rows)]
 
 

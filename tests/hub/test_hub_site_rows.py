@@ -97,6 +97,20 @@ def test_pages_follow_each_other_and_numbers_out_of_range_are_the_nearest(owner:
     assert (searched.rows, searched.number, searched.pages, searched.found, searched.total) == ((), 1, 1, 0, 5)
 
 
+@pytest.mark.parametrize("sort", ["fetched", "-fetched"])
+def test_by_freshness_the_pages_hold_the_never_fetched_too_each_site_once(four: Tenant, sort: str) -> None:
+    for number in range(3):
+        site(four, f"never {number}")
+
+    whole = names(four, sort=sort)
+
+    assert len(whole) == len(set(whole)) == 7
+    assert [one.lower()[:5] for one in (whole if sort == "fetched" else whole[::-1])[:4]] == ["never"] * 4
+    for per_page in (1, 2, 3):
+        pages = [names(four, sort=sort, page=page, per_page=per_page) for page in range(1, 8 // per_page + 2)]
+        assert [name for page in pages for name in page][:7] == whole
+
+
 def test_nobody_sees_another_owners_sites_and_open_pages_see_all(four: Tenant) -> None:
     from hub_builders import a_tenant
 
@@ -106,6 +120,18 @@ def test_nobody_sees_another_owners_sites_and_open_pages_see_all(four: Tenant) -
 
     assert names(stranger) == ["Stranger"]
     assert site_rows(None).total >= 5
+
+
+def test_a_site_that_gets_another_owner_is_in_that_ones_list_alone(four: Tenant) -> None:
+    from hub_builders import a_tenant
+
+    other = a_tenant(name="Own")
+    moved = four.user.sites.get(name="Stale")
+    moved.owner = other.user
+    moved.save()
+
+    assert names(other, sort="-fetched") == ["Stale", "Own"]
+    assert "Stale" not in names(four, sort="-fetched") + names(four)
 
 
 def test_a_list_takes_two_queries_and_reads_no_document(four: Tenant) -> None:

@@ -1,9 +1,12 @@
 """Serving inside this process: with limits, and gone within a second."""
 
 import asyncio
+import os
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,6 +39,29 @@ async def test_the_other_family_works_too() -> None:
         assert url.startswith("http://[::1]:")
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(url)).text == "hello"
+
+
+async def test_no_half_of_an_answer_waits_for_the_other_to_be_acknowledged() -> None:
+    """“Every answer on a kept connection takes 40 ms”: Nagle's delay, which asyncio leaves on without a protocol's name."""
+    async with serve(hello, listen="127.0.0.1:0", option="X") as url:
+        port = int(url.rsplit(":", 1)[1])
+        client = await asyncio.open_connection("127.0.0.1", port)
+        client[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client[0].readuntil(b"hello")
+        without_delay = [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in accepted_at(port)]
+        await closed(*client)
+
+    assert without_delay == [1]
+
+
+def accepted_at(port: int) -> Iterator[socket.socket]:
+    """The connections of this process that came in there."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if str(link.readlink()).startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(link.name))) as ours, suppress(OSError):
+                    if ours.getpeername() and ours.getsockname()[1] == port:
+                        yield ours
 
 
 async def test_an_address_in_use_is_named_with_its_option() -> None:

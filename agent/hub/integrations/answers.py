@@ -9,7 +9,7 @@ from agent.backend.contract import RUN_RESULTS, RUNS, SYNC_REQUESTS, TYPE_SETTIN
 from agent.hub.integrations.freshness import STATES, freshness_of
 from agent.hub.integrations.history import Entry
 from agent.hub.integrations.intake import iso
-from agent.hub.integrations.models import Run, SiteIntegration, SyncRequest
+from agent.hub.integrations.models import FAMILIES, Run, SiteIntegration, SyncRequest
 from agent.hub.integrations.serializers import EntrySerializer
 from agent.hub.integrations.type_settings import choices_of
 from agent.hub.integrations.wire_fields import OneOf, Slugs, StrictCount, StrictFlag
@@ -155,7 +155,7 @@ class ContentsTaken(serializers.Serializer[Any]):
 
 class ChangeShape(serializers.Serializer[Any]):
     kind = OneOf(("site", "added", "removed", "renamed", "setting", "count"))
-    family = OneOf(("post_types", "taxonomies", ""))
+    family = OneOf((*FAMILIES, ""))
     slug = serializers.CharField()
     words = serializers.CharField()
 

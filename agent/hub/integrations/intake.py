@@ -12,13 +12,15 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 
 from agent.hub.integrations.history import remember
-from agent.hub.integrations.models import Receipt, SiteIntegration
-from agent.hub.integrations.structures import RECEIPTS_KEPT
+from agent.hub.integrations.models import FAMILIES, SiteIntegration
 from agent.hub.integrations.type_settings import choices_of, with_choices
 
+RECEIPTS_KEPT: Final = 16
+"""Pushes remembered per integration: enough for every retry that may still be on its way."""
 WRITTEN: Final = (
-    "config_json", "structure_generation", "last_structure_fetch", "failing_since",
-    "wordpress_version", "post_types", "posts", "taxonomies", "terms",
+    "config_json", "receipts", "structure_generation", "structure_digest", "structure_since", "newest_snapshot",
+    "changes_since_pruning", "last_structure_fetch", "failing_since", "wordpress_version", "post_types", "posts",
+    "taxonomies", "terms",
 )  # fmt: skip
 
 
@@ -60,11 +62,13 @@ def take_in(
     newest = integration.structure_generation
     if push.generation is not None and newest is not None and push.generation < newest:
         raise StructureSuperseded
-    answer = _answer(integration, push, received_at)
-    _store(integration, push, received_at)
+    receipt = _receipt(push, received_at)
     remember(integration, push.document, generation=push.generation, received_at=received_at)
-    _keep_receipt(integration, push, answer)
-    return answer
+    _store(integration, push, received_at)
+    if push.idempotency_key is not None:
+        integration.receipts = [*integration.receipts, receipt][-RECEIPTS_KEPT:]
+    integration.save(update_fields=WRITTEN)
+    return _answer(integration, receipt)
 
 
 def _store(integration: SiteIntegration, push: Push, received_at: datetime) -> None:
@@ -83,66 +87,57 @@ def _store(integration: SiteIntegration, push: Push, received_at: datetime) -> N
     totals = about["totals"]
     integration.post_types, integration.posts = totals["post_types"].values()
     integration.taxonomies, integration.terms = totals["taxonomies"].values()
-    integration.save(update_fields=WRITTEN)
 
 
 def _same_key(integration: SiteIntegration, push: Push) -> Mapping[str, Any] | None:
-    if push.idempotency_key is None:
-        return None
-    earlier = integration.receipts.filter(idempotency_key=push.idempotency_key).first()
-    if earlier is None:
-        return None
-    if earlier.body_sha256 != push.body_sha256:
-        raise KeyReused
-    answer: Mapping[str, Any] = earlier.answer
-    return answer
+    """The first answer to this key; None when the key is new, or there is none."""
+    for receipt in integration.receipts:
+        if receipt["key"] == push.idempotency_key:
+            if receipt["body_sha256"] != push.body_sha256:
+                raise KeyReused
+            return _answer(integration, receipt)
+    return None
 
 
-def _answer(integration: SiteIntegration, push: Push, received_at: datetime) -> dict[str, Any]:
-    counts = {family: len(push.document[family]) for family in ("post_types", "taxonomies")}
+def _receipt(push: Push, received_at: datetime) -> dict[str, Any]:
+    return {
+        "key": push.idempotency_key,
+        "body_sha256": push.body_sha256,
+        "received_at": iso(received_at),
+        "counts": {family: len(push.document[family]) for family in FAMILIES},
+    }
+
+
+def _answer(integration: SiteIntegration, receipt: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "success": True,
-        "message": "structure updated: {post_types} post types, {taxonomies} taxonomies".format(**counts),
+        "message": "structure updated: {post_types} post types, {taxonomies} taxonomies".format(**receipt["counts"]),
         "integration_id": integration.pk,
-        "last_structure_fetch": iso(received_at),
-        "counts": counts,
+        "last_structure_fetch": receipt["received_at"],
+        "counts": receipt["counts"],
     }
 
 
 def _content_types(integration: SiteIntegration, document: Mapping[str, Any], received_at: datetime) -> dict[str, Any]:
     chosen = choices_of(integration)
     return {
-        **{family: with_choices(document[family], chosen[family]) for family in ("post_types", "taxonomies")},
+        **{family: with_choices(document[family], chosen[family]) for family in FAMILIES},
         "last_structure_fetch": iso(received_at),
     }
 
 
 def _about(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document without its entries, and what a list of sites shows of them."""
-    families = ("post_types", "taxonomies")
     return {
-        **{key: value for key, value in document.items() if key not in families},
+        **{key: value for key, value in document.items() if key not in FAMILIES},
         "totals": {
             family: {
                 "types": len(document[family]),
                 "total": sum(entry["count"] for entry in document[family].values()),
             }
-            for family in families
+            for family in FAMILIES
         },
     }
-
-
-def _keep_receipt(integration: SiteIntegration, push: Push, answer: Mapping[str, Any]) -> None:
-    if push.idempotency_key is None:
-        return
-    Receipt.objects.create(
-        integration=integration,
-        idempotency_key=push.idempotency_key,
-        body_sha256=push.body_sha256,
-        answer=answer,
-    )
-    outlived = integration.receipts.order_by("-pk").values("pk")[RECEIPTS_KEPT:]
-    integration.receipts.filter(pk__in=outlived).delete()
 
 
 def iso(moment: datetime) -> str:

@@ -64,11 +64,18 @@ class ApiKey(models.Model):
     @classmethod
     def find(cls, key: str) -> Self | None:
         """The live key of an active owner, or None; unknown, wrong, expired and revoked look alike."""
-        found = cls.objects.select_related("owner").filter(prefix=key[:API_KEY_PREFIX_CHARACTERS]).first()
+        found = cls._by_prefix(key[:API_KEY_PREFIX_CHARACTERS])
         known = found.sha256 if found else "0" * 64
         if not hmac.compare_digest(known, _sha256(key)) or found is None:
             return None
         return found if found.is_live(timezone.now()) and found.owner.is_active else None
+
+    @classmethod
+    def _by_prefix(cls, prefix: str) -> Self | None:
+        try:
+            return cls.objects.select_related("owner").get(prefix=prefix)
+        except cls.DoesNotExist:
+            return None
 
     def is_live(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -12,7 +12,6 @@ from agent.hub.integrations.keys import ApiKey as ApiKey
 from agent.hub.integrations.keys import AttemptBucket as AttemptBucket
 from agent.hub.integrations.runs import Run as Run
 from agent.hub.integrations.runs import SyncRequest as SyncRequest
-from agent.hub.integrations.structures import Receipt as Receipt
 from agent.hub.integrations.structures import StructureSnapshot as StructureSnapshot
 from agent.hub.integrations.users import User as User
 
@@ -27,10 +26,14 @@ LISTED: Final = (
 
 
 class Family(models.TextChoices):
-    """The two kinds of content types, as a record names them; a document says `post_types` and `taxonomies`."""
+    """The two kinds of content types, as a record names them."""
 
-    POST_TYPE = "post_type"
-    TAXONOMY = "taxonomy"
+    POST_TYPE = "post_type", "Post type"
+    TAXONOMY = "taxonomy", "Taxonomy"
+
+
+FAMILIES: Final = {"post_types": Family.POST_TYPE, "taxonomies": Family.TAXONOMY}
+"""The kinds by their keys in a document."""
 
 
 class Site(models.Model):
@@ -59,14 +62,17 @@ class Site(models.Model):
         self.sort_name = self.name.casefold()
         if (fields := kwargs.get("update_fields")) is not None:
             kwargs["update_fields"] = {*fields, "sort_name"}
+        is_new = self.pk is None
         super().save(*args, **kwargs)
+        if not is_new:
+            self.integrations.exclude(owner=self.owner_id).update(owner=self.owner_id)
 
     @classmethod
     @transaction.atomic
     def connect(cls, owner: Any, *, name: str, url: str) -> "Site":
         """The owner's site of that name with its WordPress integration; a changed URL is taken over."""
         site, _ = cls.objects.update_or_create(owner=owner, name=name, defaults={"url": url})
-        SiteIntegration.objects.get_or_create(site=site, platform=PLATFORM)
+        SiteIntegration.objects.get_or_create(site=site, platform=PLATFORM, defaults={"owner": owner})
         return site
 
 
@@ -83,12 +89,26 @@ class SiteIntegration(models.Model):
     site: "models.ForeignKey[Site, Site]" = models.ForeignKey(
         Site, on_delete=models.CASCADE, related_name="integrations"
     )
+    owner: "models.ForeignKey[User, User]" = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    """The site's owner once more (`Site.save` keeps it so): a list of 100,000 is counted and sorted by one index."""
     platform: "models.CharField[str, str]" = models.CharField(
         max_length=32, choices=[(PLATFORM, "WordPress")], default=PLATFORM
     )
     config_json: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
     structure_generation: "models.BigIntegerField[int | None, int | None]" = models.BigIntegerField(null=True)
     """The newest generation taken in; an older one is refused. Null until a pusher names one."""
+    structure_digest: "models.CharField[str, str]" = models.CharField(max_length=64, blank=True)
+    """SHA-256 of the newest structure, without its timestamp."""
+    structure_since: "models.DateTimeField[datetime | None, datetime | None]" = models.DateTimeField(null=True)
+    """When a structure first came that was as the newest one is."""
+    newest_snapshot: "models.BigIntegerField[int | None, int | None]" = models.BigIntegerField(null=True)
+    """Its row in the history. No foreign key: the history may be pruned by anybody, and is begun anew then."""
+    changes_since_pruning: "models.PositiveIntegerField[int, int]" = models.PositiveIntegerField(default=0)
+    """Structures that were added to the history since it was last shortened."""
+    receipts: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    """The newest pushes that came under a key, the newest last: [{"key", "body_sha256", "received_at", "counts"}]."""
     last_structure_fetch: "models.DateTimeField[datetime | None, datetime | None]" = models.DateTimeField(null=True)
     failing_since: "models.DateTimeField[datetime | None, datetime | None]" = models.DateTimeField(null=True)
     """The first of the failed runs since a structure was last taken in; null while none failed."""
@@ -100,9 +120,9 @@ class SiteIntegration(models.Model):
     terms: "models.BigIntegerField[int, int]" = models.BigIntegerField(default=0)
 
     site_id: int
+    owner_id: int
     contents: "RelatedManager[Content]"
     snapshots: "RelatedManager[StructureSnapshot]"
-    receipts: "RelatedManager[Receipt]"
     sync_requests: "RelatedManager[SyncRequest]"
     runs: "RelatedManager[Run]"
 
@@ -112,7 +132,7 @@ class SiteIntegration(models.Model):
             models.CheckConstraint(condition=models.Q(platform=PLATFORM), name="integration_platform_known"),
         )
         # All that a list shows, so that SQLite need not turn over every document on its way to a column behind it.
-        indexes = (models.Index(fields=["site", "platform", *LISTED], name="integration_listed"),)
+        indexes = (models.Index(fields=["owner", "platform", *LISTED], name="integration_of_owner"),)
 
     def __str__(self) -> str:
         return f"{self.site_id}/{self.platform}"

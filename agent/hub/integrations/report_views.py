@@ -1,6 +1,6 @@
 """What agents and content stores report about an integration, and what people ask of it."""
 
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
 from rest_framework import status
@@ -11,12 +11,10 @@ from rest_framework.views import APIView
 
 from agent.hub.integrations.answers import RunSerializer, SyncRequestSerializer
 from agent.hub.integrations.contents import forget_contents, record_contents
-from agent.hub.integrations.models import Family
+from agent.hub.integrations.models import FAMILIES
 from agent.hub.integrations.serializers import ContentsSerializer, RunReportSerializer, SyncReportSerializer
 from agent.hub.integrations.syncing import SyncRequestClosed, ask_for_sync, newest_runs, record_run, report_sync
 from agent.hub.integrations.views import owned_or_404
-
-FAMILIES: Final = (("post_types", Family.POST_TYPE), ("taxonomies", Family.TAXONOMY))
 
 
 class NothingOpen(APIException):
@@ -71,7 +69,7 @@ class ContentsView(APIView):
                 slug: change(integration, family=family, type_slug=slug, external_ids=ids)
                 for slug, ids in named.get(key, {}).items()
             }
-            for key, family in FAMILIES
+            for key, family in FAMILIES.items()
         }
         return Response(changed)
 

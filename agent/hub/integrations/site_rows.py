@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from agent.backend.contract import PLATFORM
@@ -13,17 +13,17 @@ from agent.hub.integrations.freshness import STALE_AFTER, STATES, Freshness, fre
 from agent.hub.integrations.models import LISTED, SiteIntegration
 
 SITES_PER_PAGE: Final = 100
-SORTS: Final[Mapping[str, Any]] = {
-    "name": F("site__sort_name").asc(),
-    "-name": F("site__sort_name").desc(),
-    "fetched": F("last_structure_fetch").asc(nulls_first=True),
-    "-fetched": F("last_structure_fetch").desc(nulls_last=True),
-    "version": F("wordpress_version").asc(),
-    "-version": F("wordpress_version").desc(),
-    "posts": F("posts").asc(),
-    "-posts": F("posts").desc(),
-    "terms": F("terms").asc(),
-    "-terms": F("terms").desc(),
+RARE: Final = 20
+"""Of a state that fewer than one site in so many has, all sites are found and sorted before a page is cut."""
+_COLUMNS: Final = {
+    "name": "site__sort_name",
+    "fetched": "last_structure_fetch",
+    "version": "wordpress_version",
+    "posts": "posts",
+    "terms": "terms",
+}
+SORTS: Final[Mapping[str, str]] = {
+    f"{sign}{name}": f"{sign}{by}" for name, by in _COLUMNS.items() for sign in ("", "-")
 }
 
 
@@ -74,23 +74,51 @@ def site_rows(
     now = timezone.now()
     everything = sites_of(owner)
     numbers = number_by_state(everything, now)
-    found, number_found = everything, sum(numbers.values())
+    number_found = numbers[state] if state in STATES else sum(numbers.values())
+    sort = sort if sort in SORTS else "name"
+    is_common = RARE * number_found > sum(numbers.values())
+    found = _along_names(owner) if owner is not None and is_common and sort in ("name", "-name") else everything
     if state in STATES:
-        found, number_found = found.filter(in_state(state, now)), numbers[state]
+        found = found.filter(in_state(state, now))
     if search := search.strip():
         found = found.filter(Q(site__sort_name__contains=search.casefold()) | Q(site__url__icontains=search))
         number_found = found.count()
     pages = max(1, -(-number_found // per_page))
     number = min(max(page, 1), pages)
-    ordered = found.order_by(SORTS.get(sort, SORTS["name"]), "pk")
-    start = (number - 1) * per_page
-    rows = tuple(_row(values, now) for values in _values(ordered[start : start + per_page]))
-    return SitePage(rows, number, pages, number_found, numbers)
+    cut = _cut(_ordered(found, sort), (number - 1) * per_page, per_page)
+    return SitePage(tuple(_row(values, now) for values in cut), number, pages, number_found, numbers)
+
+
+def _ordered(found: QuerySet[SiteIntegration], sort: str) -> list[QuerySet[SiteIntegration]]:
+    """The sites in their order, in parts that follow each other.
+
+    Those never fetched are the oldest. Databases disagree where an index has its NULLs, so they are a part of their
+    own: then each goes along its index and stops at the end of the page.
+    """
+    if _COLUMNS["fetched"] not in SORTS[sort]:
+        return [found.order_by(SORTS[sort], "pk")]
+    never = found.filter(last_structure_fetch=None).order_by("pk")
+    fetched = found.exclude(last_structure_fetch=None).order_by(SORTS[sort], "pk")
+    return [fetched, never] if sort.startswith("-") else [never, fetched]
+
+
+def _cut(parts: list[QuerySet[SiteIntegration]], start: int, number: int) -> list[tuple[Any, ...]]:
+    """So many rows of all parts together, from that one on."""
+    first, *others = parts
+    rows = list(_values(first[start : start + number]))
+    if len(rows) < number and others:
+        rows += _cut(others, max(0, start - first.count()), number - len(rows))
+    return rows
+
+
+def _along_names(owner: Any) -> QuerySet[SiteIntegration]:
+    """The same as `sites_of`, asked so that the database goes along the names and stops at the end of the page."""
+    return SiteIntegration.objects.filter(platform=PLATFORM, site__owner=owner)
 
 
 def sites_of(owner: Any) -> QuerySet[SiteIntegration]:
     rows = SiteIntegration.objects.filter(platform=PLATFORM)
-    return rows if owner is None else rows.filter(site__owner=owner)
+    return rows if owner is None else rows.filter(owner=owner)
 
 
 def number_by_state(sites: QuerySet[SiteIntegration], now: datetime) -> dict[str, int]:

@@ -1,12 +1,9 @@
-"""What was pushed: the history of structures, and the memory behind Idempotency-Key."""
+"""What was pushed before: the history of structures."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import models
-
-RECEIPTS_KEPT: Final = 32
-"""Pushes remembered per integration: enough for every retry that may still be on its way."""
 
 
 class StructureSnapshot(models.Model):
@@ -33,24 +30,3 @@ class StructureSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.integration_id} at {self.received_at:%Y-%m-%dT%H:%M:%SZ}"
-
-
-class Receipt(models.Model):
-    """One push that was taken in under a key, and what was answered."""
-
-    integration: "models.ForeignKey[Any, Any]" = models.ForeignKey(
-        "integrations.SiteIntegration", on_delete=models.CASCADE, related_name="receipts", db_index=False
-    )
-    idempotency_key: "models.CharField[str, str]" = models.CharField(max_length=255)
-    body_sha256: "models.CharField[str, str]" = models.CharField(max_length=64)
-    answer: "models.JSONField[Any, Any]" = models.JSONField()
-
-    integration_id: int
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=["integration", "idempotency_key"], name="receipt_key_once_per_integration"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.integration_id} {self.idempotency_key[:12]}"

@@ -13,12 +13,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenViewBase
 
-from agent.backend.contract import GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER
-from agent.hub.integrations.answers import IntegrationDetailSerializer, IntegrationSerializer
+from agent.backend.contract import CAPABILITIES_HEADER, GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER
+from agent.hub.integrations.answers import CAPABILITIES, IntegrationDetailSerializer, IntegrationSerializer
 from agent.hub.integrations.contents import count_synced
 from agent.hub.integrations.intake import Push, take_in
-from agent.hub.integrations.models import ApiKey, Content, SiteIntegration, SyncRequest
-from agent.hub.integrations.serializers import LoginSerializer, RefreshSerializer, StructureSerializer
+from agent.hub.integrations.models import FAMILIES, ApiKey, SiteIntegration, SyncRequest
+from agent.hub.integrations.serializers import LoginSerializer, RefreshSerializer, structure_of
 from agent.hub.integrations.syncing import open_requests
 
 
@@ -70,28 +70,26 @@ class UpdateStructureView(APIView):
     def post(self, request: Request, integration_id: int) -> Response:
         # The bytes first: once REST framework has parsed its stream, they are gone.
         body_sha256 = hashlib.sha256(request.body).hexdigest()
-        document = StructureSerializer(data=request.data)
-        document.is_valid(raise_exception=True)
         push = Push(
-            document=_plain(document.validated_data),
+            document=structure_of(request.data),
             body_sha256=body_sha256,
             idempotency_key=_idempotency_key(request),
             generation=_generation(request),
         )
-        return Response(take_in(owned_integrations(request), integration_id, push, received_at=timezone.now()))
+        answer = take_in(owned_integrations(request), integration_id, push, received_at=timezone.now())
+        return Response(answer, headers={CAPABILITIES_HEADER: ", ".join(CAPABILITIES)})
 
 
 class ContentTypesView(APIView):
     """GET → post_types and taxonomies, each entry with its synced_count, and last_structure_fetch."""
 
     def get(self, request: Request, integration_id: int) -> Response:
-        integration = get_object_or_404(owned_integrations(request), pk=integration_id)
+        integration = get_object_or_404(owned_integrations(request).only("config_json"), pk=integration_id)
         known = integration.config_json.get("content_types", {})
         synced = count_synced(integration)
         return Response(
             {
-                "post_types": _with_synced(known.get("post_types", {}), synced.get(Content.Family.POST_TYPE, {})),
-                "taxonomies": _with_synced(known.get("taxonomies", {}), synced.get(Content.Family.TAXONOMY, {})),
+                **{key: _with_synced(known.get(key, {}), synced.get(family, {})) for key, family in FAMILIES.items()},
                 "last_structure_fetch": known.get("last_structure_fetch"),
             }
         )
@@ -107,22 +105,18 @@ def owned_integrations(request: Request) -> QuerySet[SiteIntegration]:
 
 def owned_or_404(request: Request, integration_id: int) -> SiteIntegration:
     """The caller's integration without its document; a stranger's is as unknown as one that never was."""
-    return get_object_or_404(owned_integrations(request).defer("config_json"), pk=integration_id)
+    return get_object_or_404(owned_integrations(request).defer("config_json", "receipts"), pk=integration_id)
 
 
 def listed(rows: QuerySet[SiteIntegration]) -> QuerySet[SiteIntegration]:
     """What one row of a listing needs, and no document."""
     waiting = SyncRequest.objects.filter(open_requests(timezone.now()))
     prefetch = Prefetch("sync_requests", queryset=waiting, to_attr="waiting")
-    return rows.select_related("site").defer("config_json").prefetch_related(prefetch)
+    return rows.select_related("site").defer("config_json", "receipts").prefetch_related(prefetch)
 
 
 def _with_synced(entries: dict[str, Any], synced: Any) -> dict[str, Any]:
     return {slug: {**entry, "synced_count": synced.get(slug, 0)} for slug, entry in entries.items()}
-
-
-def _plain(document: Any) -> dict[str, Any]:
-    return {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
 
 
 def _row_id(text: str) -> int:

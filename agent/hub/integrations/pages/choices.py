@@ -1,7 +1,7 @@
 """What people choose for each content type: whether it is fetched, and how many items of it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.core.paginator import Paginator
@@ -11,14 +11,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from agent.hub.integrations.models import Family, SiteIntegration
+from agent.hub.integrations.models import FAMILIES, SiteIntegration
 from agent.hub.integrations.pages.access import for_readers, visible_integration
-from agent.hub.integrations.pages.site import FAMILIES, about, type_rows
-from agent.hub.integrations.type_settings import KEY_OF, choices_of, set_type
+from agent.hub.integrations.pages.site import about, type_rows
+from agent.hub.integrations.type_settings import choices_of, set_type, unset_type
 
 FETCH_LIMIT_MOST: Final = 1_000_000
 """As many as the agent's own settings take."""
-ONE_OF: Final = {Family.POST_TYPE: "Post type", Family.TAXONOMY: "Taxonomy"}
 TYPES_PER_PAGE: Final = 100
 
 
@@ -27,8 +26,7 @@ class ChoiceRow:
     """One content type in the form."""
 
     family: str
-    kind: str
-    """The family in words."""
+    """`post_types` or `taxonomies`."""
     slug: str
     label: str
     enabled: bool
@@ -36,7 +34,13 @@ class ChoiceRow:
     """As it stands in the field, right or wrong."""
     is_chosen: bool
     """Whether somebody chose here, so that the agent's own word no longer counts."""
+    goes_back: bool = False
+    """Whether it is to be the agent's again."""
     error: str = ""
+
+    @property
+    def kind(self) -> str:
+        return str(FAMILIES[self.family].label)
 
     @property
     def key(self) -> str:
@@ -75,17 +79,9 @@ def choices(request: HttpRequest, site_id: int) -> HttpResponse:
 def _stored(integration: SiteIntegration) -> list[ChoiceRow]:
     known, chosen = integration.config_json.get("content_types", {}), choices_of(integration)
     return [
-        ChoiceRow(
-            family,
-            ONE_OF[family],
-            row.slug,
-            row.label,
-            row.enabled,
-            str(row.fetch_limit),
-            row.slug in chosen[KEY_OF[family]],
-        )
-        for family, _ in FAMILIES
-        for row in type_rows(known.get(KEY_OF[family], {}), {})
+        ChoiceRow(family, row.slug, row.label, row.enabled, str(row.fetch_limit), is_chosen=row.slug in chosen[family])
+        for family in FAMILIES
+        for row in type_rows(known.get(family, {}), {})
     ]
 
 
@@ -96,20 +92,21 @@ def _sent(row: ChoiceRow, form: Any) -> ChoiceRow:
         return row
     text = text.strip()[:20]
     is_number = text.isascii() and text.isdigit() and 1 <= int(text) <= FETCH_LIMIT_MOST
-    return ChoiceRow(
-        row.family,
-        row.kind,
-        row.slug,
-        row.label,
-        row.key in form.getlist("enabled"),
-        text,
-        row.is_chosen,
-        "" if is_number or text == row.fetch_limit else f"Give a number from 1 to {FETCH_LIMIT_MOST:,}.",
+    goes_back = row.is_chosen and row.key in form.getlist("back")
+    is_right = is_number or goes_back or text == row.fetch_limit
+    return replace(
+        row,
+        enabled=row.key in form.getlist("enabled"),
+        fetch_limit=text,
+        goes_back=goes_back,
+        error="" if is_right else f"Give a number from 1 to {FETCH_LIMIT_MOST:,}.",
     )
 
 
 @transaction.atomic
 def _store(integration: SiteIntegration, before: list[ChoiceRow], after: list[ChoiceRow]) -> None:
     for old, new in zip(before, after, strict=True):
-        if (old.enabled, old.fetch_limit) != (new.enabled, new.fetch_limit):
+        if new.goes_back:
+            unset_type(integration, new.family, new.slug)
+        elif (old.enabled, old.fetch_limit) != (new.enabled, new.fetch_limit):
             set_type(integration, new.family, new.slug, enabled=new.enabled, fetch_limit=int(new.fetch_limit))

@@ -1,11 +1,12 @@
 """What a person pastes where the agent is to run: an environment file, a compose file, two commands. Pure."""
 
-import ipaddress
 import re
 import shlex
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
+
+from agent.hub.options import is_loopback
 
 IMAGE: Final = "wpsa"
 
@@ -24,10 +25,8 @@ class Handover:
     def is_local(self) -> bool:
         """Whether the hub is reached on this machine alone, so that the agent has to run here as well."""
         host = urlsplit(self.hub_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        # Browsers know every name below localhost as this machine.
+        return is_loopback(host) or host.endswith(".localhost")
 
     @property
     def is_in_clear(self) -> bool:

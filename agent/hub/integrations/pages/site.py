@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,12 +11,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from agent.hub.integrations.contents import count_synced
 from agent.hub.integrations.freshness import freshness_of
-from agent.hub.integrations.models import Family, SiteIntegration
+from agent.hub.integrations.models import FAMILIES, SiteIntegration
 from agent.hub.integrations.pages.access import for_readers, visible_integration, visible_integrations
 from agent.hub.integrations.syncing import ask_for_sync, newest_request, newest_runs
-from agent.hub.integrations.type_settings import KEY_OF
 
-FAMILIES = ((Family.POST_TYPE, "Post types"), (Family.TAXONOMY, "Taxonomies"))
+TITLES: Final = {"post_types": "Post types", "taxonomies": "Taxonomies"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,9 @@ def content_types(request: HttpRequest, site_id: int) -> HttpResponse:
     """One site's post types and taxonomies, with what is synced of each."""
     integration = visible_integration(request, site_id)
     known, synced = integration.config_json.get("content_types", {}), count_synced(integration)
-    families = [(title, type_rows(known.get(KEY_OF[family], {}), synced.get(family, {}))) for family, title in FAMILIES]
+    families = [
+        (TITLES[key], type_rows(known.get(key, {}), synced.get(family, {}))) for key, family in FAMILIES.items()
+    ]
     context = {**about(request, integration), "families": families, "tab": "site"}
     return render(request, "hub/content_types.html", context)
 
