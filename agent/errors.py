@@ -23,12 +23,13 @@ AgentError
 │   ├── IntegrationAmbiguous         78
 │   ├── DeliveryRejected             65  carries the backend's own reason, short
 │   └── ContractBroken               76  a success that is none, a redirect, a wrong shape
+├── SiteInHand                transient  75  another worker of a fleet is at it
 ├── NotificationFailed        transient  69  a ping or webhook that nobody took; no run hears of it
 └── StateError
     ├── StateUnwritable              73  cannot be created, or owned by another process
     ├── StateFailed                  74  damaged, I/O error
     ├── StateFull                    74  the disk is full: nothing is lost that was owed before
-    ├── StateBusy         transient  74  SQLite stays locked
+    ├── StateBusy         transient  74  SQLite stays locked; PostgreSQL is away
     └── StateTooNew                  78  written by a newer version; left untouched
 
 `transient` may pass by itself; everything else fails the same way with the same input.
@@ -168,6 +169,11 @@ class ContractBroken(BackendError):
 class NotificationFailed(AgentError):
     transient = True
     exit_code = 69
+
+
+class SiteInHand(AgentError):
+    transient = True
+    exit_code = 75
 
 
 class StateError(AgentError):

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
+STALE_AFTER = timedelta(hours=26)
+"""A day and some tolerance: what was last delivered before that means that a slot was missed."""
 CLOCK_ERROR = timedelta(days=7)
 """A slot in hand that lies further ahead than this was opened by a clock that was wrong, not one that was set back."""
 

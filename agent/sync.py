@@ -4,7 +4,7 @@ Everything else in this package serves these functions. They cannot name SQLite,
 WordPress: they know their collaborators by the Protocols below.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,6 +15,7 @@ from agent.errors import (
     AgentError,
     BackendError,
     BackendPaused,
+    ContractBroken,
     CredentialsRefused,
     IntegrationNotFound,
     SiteError,
@@ -22,11 +23,11 @@ from agent.errors import (
 )
 from agent.outcome import PENDING, Outcome
 from agent.retry import DELIVERY, HELD, HELD_BY_CONNECTION, HELD_BY_CREDENTIAL
-from agent.state.records import Delivery, Receipt, Result, Run, Trigger
+from agent.state.records import Delivery, Receipt, Result, Run, RunRow, Trigger
 from agent.structure.build import build_structure
 from agent.structure.diff import Changes
 from agent.structure.guard import refuse_lesser_view, refuse_suspicious_shrink
-from agent.structure.model import Answers, Choice, Choices, Family, Site, Structure
+from agent.structure.model import Answers, Choices, Chosen, Site, Structure
 
 
 class Reader(Protocol):
@@ -48,6 +49,8 @@ class Backend(Protocol):
 class State(Protocol):
     """What must not be lost; each call is one transaction. Raises StateError."""
 
+    def take(self, site: str) -> bool: ...
+    def give_back(self, site: str) -> None: ...
     def begin(self, site: str, *, trigger: Trigger, day: date, at: datetime) -> Run: ...
     def record_unread(self, run: Run, error: AgentError, *, at: datetime, next_at: datetime) -> None: ...
     def record_crash(self, site: str, error: AgentError, *, at: datetime, next_at: datetime) -> None: ...
@@ -57,9 +60,11 @@ class State(Protocol):
     def owed_to(self, site: str) -> Delivery | None: ...
     def record_look(self, delivery: Delivery, *, at: datetime) -> None: ...
     def owe_again(self, delivery: Delivery, *, at: datetime) -> Delivery | None: ...
+    def runs(self, site: str, *, limit: int) -> Sequence[RunRow]: ...
 
 
-Chosen = Mapping[tuple[Family, str], Choice]
+ALTERNATIONS, OF_RUNS = 3, 12
+"""So often among so many runs the backend went back to another structure, and no late arrival explains it."""
 
 
 async def nothing_chosen(site: str) -> Chosen:
@@ -151,6 +156,10 @@ async def redeliver(delivery: Delivery, ports: Ports) -> Outcome | None:
     again = await _look_back(delivery, ports) if delivery.to_check else ports.state.owed_to(delivery.site)
     if again is None or not (delivery.to_check or again.generation == delivery.generation):
         return None
+    if delivery.to_check and (rival := _second_agent(delivery.site, ports)):
+        now = ports.clock.now()
+        ports.state.record_failure(again, rival, at=now, next_at=next_try(rival, failures=1, clock=ports.clock))
+        return Outcome(delivery.site, Result.HELD, ports.clock.monotonic() - started, rival)
     result, error, receipt = await deliver(again, ports)
     return Outcome(delivery.site, result, ports.clock.monotonic() - started, error, receipt=receipt)
 
@@ -166,6 +175,18 @@ async def _look_back(delivery: Delivery, ports: Ports) -> Delivery | None:
         pass  # no answer is no reason to doubt the acknowledgement
     ports.state.record_look(delivery, at=ports.clock.now())
     return None
+
+
+def _second_agent(site: str, ports: Ports) -> BackendError | None:
+    """What went back once was late. What goes back again and again is put back by somebody."""
+    triggers = [run.trigger for run in ports.state.runs(site, limit=OF_RUNS)]
+    if triggers.count(Trigger.LATE_ARRIVAL) < ALTERNATIONS:
+        return None
+    return ContractBroken(
+        f"{site}: the backend went back to another structure {ALTERNATIONS} times: a second agent pushes there",
+        reason="instance_clone",
+        hint="See that no copy of this agent, or of its state, runs elsewhere; then it goes on by itself within the hour.",
+    )
 
 
 def next_try(error: AgentError, *, failures: int, clock: Clock) -> datetime:

@@ -32,6 +32,8 @@ from agent.state.store import open_store
 from agent.telemetry.lines import LineHandler
 from agent.telemetry.logs import configure
 
+pytest_plugins = ["hostility"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("hub").addoption("--hub-database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -44,11 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("steady")
 
 
-def _cell(item: Any) -> tuple[str, int]:
-    """A place, and the row of the variant in its table."""
-    return item.callspec.id.split("-")[0], list(item.module.VARIANTS).index(item.callspec.params["name"])
-
-
 _LONG = {"test_hub_on_postgresql", "browser", "secrets", "proofs", "journeys"}
 
 
@@ -56,10 +53,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What takes minutes, or fetches a base image, runs when its marker or its own name asks for it."""
     # Few tests that take long, begun last, would leave the other core without work.
     items.sort(key=lambda item: not (item.path.parent.name in _LONG or item.path.stem in _LONG))
-    # The cells of the matrix share one site, whose database keeps a little of each: told in one order, it is the same.
-    at = [index for index, item in enumerate(items) if item.path.stem == "test_matrix"]
-    for index, item in zip(at, sorted((items[index] for index in at), key=_cell), strict=True):
-        items[index] = item
     if any("::" in argument for argument in config.args):
         return
     asked = str(config.option.markexpr)

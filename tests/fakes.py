@@ -9,8 +9,9 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from selectors import EVENT_WRITE
 from ssl import SSLContext
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from builders import a_receipt, a_site
@@ -69,6 +70,9 @@ class FakeReader:
 class FakeBackend:
     """Takes what it is given and remembers it; the next answers may be failures."""
 
+    over_the_wire: ClassVar[Callable[[Delivery], Awaitable[None]] | None] = None
+    """Sends what is taken to a backend on a wire as well; of `hostility`."""
+
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
         self.asked: list[Delivery] = []
@@ -78,6 +82,8 @@ class FakeBackend:
         self.asked.append(delivery)
         if self.failures:
             raise self.failures.pop(0)
+        if self.over_the_wire:
+            await self.over_the_wire(delivery)
         self.holds[delivery.site] = json.loads(delivery.body)
         return a_receipt()
 
@@ -267,11 +273,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         def select(timeout: float | None = None) -> Any:
             # Bytes on loopback that are on their way come first; only then nothing but time is waited for.
             ready = wait(timeout if timeout is None else min(timeout, patience_seconds))
+            if not ready and timeout and patience_seconds and self._connects():
+                ready = wait(min(timeout, 0.25))  # a busy machine takes longer over that than over bytes
             if not ready and timeout:
                 self.leapt_seconds += timeout
             return ready
 
         selector.select = select
+
+    def _connects(self) -> bool:
+        """Whether a connection is being made, or a full one waits for its reader."""
+        return any(key.events & EVENT_WRITE for key in self._selector.get_map().values())
 
     def time(self) -> float:
         return super().time() + self.leapt_seconds

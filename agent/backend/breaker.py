@@ -13,12 +13,17 @@ LOOK_SECONDS = 15.0
 """How long one look may take before others come back to hear how it ended."""
 STEP_BACK_SECONDS = 30.0
 """By which those who have looked in vain let others go first: what fails for one site may be that site's."""
+AT_ONCE = 16
+"""So many may come together once it is back; of more, one comes after another."""
+TURN_SECONDS, DRAIN_SECONDS = 0.25, 1_200.0
+"""Between two of them, and in which even the longest line has passed."""
 
 
 class Breaker:
     """Closed while the backend answers; open after failures in a row, until one request gets through again.
 
-    A wish for fewer requests opens it at once: it is the account's, not the site's.
+    A wish for fewer requests opens it at once: it is the account's, not the site's. Those whom it has held back
+    come one after another when it closes: what has just come back is not overrun.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -29,11 +34,16 @@ class Breaker:
         self._again_at = 0.0
         self._looking = False
         self._looked_in_vain: set[str] = set()
+        self._held_back: dict[str, None] = {}
+        """Sites that were told to wait, in the order in which they came."""
+        self._turns: dict[str, float] = {}
+        """When each of them may ask, once it is back."""
 
     def wait_seconds(self, site: str) -> float:
         """How long this site has to wait before it may ask; 0 for not at all."""
         if self._cause is None:
-            return 0.0
+            return max(self._turns.get(site, 0.0) - self._clock.monotonic(), 0.0)
+        self._held_back.setdefault(site)
         wait = self._again_at - self._clock.monotonic()
         if self._looking:
             wait = max(wait, LOOK_SECONDS)
@@ -56,18 +66,28 @@ class Breaker:
             self._failed(site, error, looked=looks)
             raise
         except BackendError:
-            self._answered()  # it refuses, so it is there
+            self._answered(site)  # it refuses, so it is there
             raise
         else:
-            self._answered()
+            self._answered(site)
         finally:
             if looks:
                 self._looking = False
 
-    def _answered(self) -> None:
+    def _answered(self, site: str) -> None:
+        self._held_back.pop(site, None)
+        if self._cause:
+            self._line_up()
         self._failed_sites.clear()
         self._looked_in_vain.clear()
         self._cause, self._openings = None, 0
+
+    def _line_up(self) -> None:
+        line = list(self._held_back) if len(self._held_back) > AT_ONCE else []
+        pace = min(TURN_SECONDS, DRAIN_SECONDS / max(len(line), 1))
+        first = self._clock.monotonic() + LOOK_SECONDS  # until then those who met the look stay away
+        self._turns = {site: first + number * pace for number, site in enumerate(line, start=1)}
+        self._held_back.clear()
 
     def _failed(self, site: str, error: BackendError, *, looked: bool) -> None:
         self._failed_sites = [*self._failed_sites, site][-OPENS_AFTER:]
@@ -83,7 +103,13 @@ class Breaker:
         self._again_at = self._clock.monotonic() + wait
 
     def _paused(self, wait_seconds: float) -> BackendPaused:
-        assert self._cause is not None, "only an open one refuses"
+        if self._cause is None:
+            return BackendPaused(
+                "not asked yet, as the backend has just come back and others come first",
+                reason="be_recovered",
+                hint="It is sent by itself when its turn comes, within minutes.",
+                retry_after_seconds=wait_seconds,
+            )
         return BackendPaused(
             f"not asked, as another try has just failed: {self._cause.message}",
             reason=self._cause.reason,

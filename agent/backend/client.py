@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from agent.backend.breaker import Breaker
-from agent.backend.contract import GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER, Paths
+from agent.backend.contract import CAPABILITIES_HEADER, GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER, Paths
 from agent.backend.integrations import Get, Target, find_integration
 from agent.backend.readback import contradicts, shows
 from agent.backend.session import Session, ask_signed
@@ -82,6 +82,8 @@ class BackendClient:
             return Receipt(integration_id, verified=True)
         if failure := failure_of(answer, hint=self._session.hint, sent_bytes=len(delivery.body)):
             raise failure
+        if CAPABILITIES_HEADER in answer.headers:
+            self._hear(frozenset(answer.headers[CAPABILITIES_HEADER].split(", ")))
         verified = await self._proved(delivery, integration_id, answer)
         return Receipt(integration_id, verified=verified)
 

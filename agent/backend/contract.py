@@ -41,6 +41,8 @@ DOCUMENT_KEYS: Final = (
 ENTRY_KEYS: Final = ("label", "count", "enabled", "fetch_limit")
 
 # What a backend may offer besides, named in the `capabilities` of its integrations; what is not named is left alone.
+CAPABILITIES_HEADER: Final = "X-Capabilities"
+"""The same words, with commas, in the answer to a push: who was told the id of an integration never looks it up."""
 SYNC_REQUESTS: Final = "sync-requests"
 """A row's `sync_request` is null or {"id", "requested_at", "state"}: somebody wants this site synced now.
 

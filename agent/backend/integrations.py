@@ -60,6 +60,11 @@ async def rows_of(get: Get, listing_url: str, query: Mapping[str, str]) -> Async
         following = urlsplit(following_page).query if following_page else None
 
 
+def ids_in(row: dict[str, Any]) -> set[str]:
+    """By what the sites of a row may be known here: the integration's id, and what it says of the site. Raises ContractBroken."""
+    return {id_of(row), *(str(value) for value in _site_ids(row))}
+
+
 class Whose:
     """Which of our sites a row is of, however many there are."""
 

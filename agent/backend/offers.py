@@ -6,7 +6,7 @@ delivery, is no site's failure, and is told to nobody but the log at debug.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,14 +23,14 @@ from agent.backend.contract import (
     TYPE_SETTINGS,
     Paths,
 )
-from agent.backend.integrations import Target, Whose, id_of, rows_of
+from agent.backend.envelope import inside
+from agent.backend.integrations import Target, Whose, id_of, ids_in, rows_of
 from agent.backend.session import Session, ask_signed
 from agent.backend.statuses import failure_of, not_the_api
 from agent.errors import AgentError, BackendError
 from agent.outcome import Outcome
 from agent.retry import ONCE
-from agent.strictjson import BadJson
-from agent.structure.model import Choice, Family
+from agent.structure.model import Choice, Chosen, Family
 from agent.telemetry import events
 from agent.transport import Answer, Limits, Transport
 
@@ -40,12 +40,10 @@ CHOICES_SECONDS = 5.0
 NO_SITE = ""
 """Whom the breaker is asked about: these requests are of the account."""
 
-Chosen = Mapping[tuple[Family, str], Choice]
-"""By content type; only what somebody chose."""
-
-_KEYS = {Family.POST_TYPE: "post_types", Family.TAXONOMY: "taxonomies"}
-
 log = structlog.stdlib.get_logger("agent")
+
+KnownBy = Callable[[Sequence[str]], Iterable[str]]
+"""The names of our sites that have one of these ids at the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,8 @@ class SyncRequest:
 class Offers:
     """Uses what the backend of this client offers.
 
-    hide   makes a text fit to leave this machine
+    hide       makes a text fit to leave this machine
+    known_by   finds our sites by ids of the backend, where `targets` cannot be gone through; raises StateError
     """
 
     def __init__(
@@ -73,9 +72,11 @@ class Offers:
         paths: Paths,
         targets: Mapping[str, Target],
         hide: Callable[[str], str],
+        known_by: KnownBy | None = None,
     ) -> None:
         self._client, self._http = client, http
         self._base, self._session, self._paths = base_url, session, paths
+        self._targets, self._known_by = targets, known_by
         self._whose = Whose(targets)
         self._hide = hide
         self._chosen: dict[str, Chosen] = {}
@@ -102,12 +103,13 @@ class Offers:
         return self._chosen.get(site, {})
 
     async def open_requests(self) -> list[SyncRequest]:
-        """What is wanted of our sites. Raises BackendError."""
+        """What is wanted of our sites. Raises BackendError, and StateError where that has to be asked."""
         query = {"platform": PLATFORM, "sync_request": "open"}
-        found = []
-        async for row in rows_of(self._get, self._url(self._paths.integrations), query):
+        rows = [row async for row in rows_of(self._get, self._url(self._paths.integrations), query)]
+        whose, found = self._whose_among(rows), []
+        for row in rows:
             match row.get("sync_request"):
-                case {"id": (int() | str()) as number} if site := self._whose.site_of(row):
+                case {"id": (int() | str()) as number} if site := whose.site_of(row):
                     found.append(SyncRequest(site, id_of(row), number))
         return found
 
@@ -128,6 +130,12 @@ class Offers:
             run["reason"] = outcome.error.reason[:REASON_LIMIT_CHARACTERS]
         url = self._url(self._paths.runs(integration_id))
         self._must_succeed(await self._ask("POST", url, run | self._words(outcome.error)))
+
+    def _whose_among(self, rows: Sequence[dict[str, Any]]) -> Whose:
+        if self._known_by is None or not rows:
+            return self._whose
+        names = self._known_by(sorted(set().union(*map(ids_in, rows))))
+        return Whose({name: target for name in names if (target := self._targets.get(name))})
 
     def _offers(self, what: str) -> bool:
         return what in self._client.offers and not self._client.wait_seconds(NO_SITE)
@@ -173,16 +181,11 @@ def note_failure(what: str, error: Exception) -> None:
 
 def _choices_in(answer: Answer) -> Chosen:
     """What one integration says in `type_settings`; anything of another shape is as good as unsaid."""
-    try:
-        said = answer.json()
-    except BadJson:
-        said = None
-    if isinstance(said, dict) and isinstance(said.get("data"), dict):
-        said = said["data"]
+    said = inside(answer)
     settings = said.get("type_settings") if isinstance(said, dict) else None
     chosen: dict[tuple[Family, str], Choice] = {}
-    for family, key in _KEYS.items():
-        entries = settings.get(key) if isinstance(settings, dict) else None
+    for family in Family:
+        entries = settings.get(family.key) if isinstance(settings, dict) else None
         for slug, entry in entries.items() if isinstance(entries, dict) else ():
             match entry:
                 case {"enabled": bool(enabled), "fetch_limit": int(limit)} if not isinstance(limit, bool):

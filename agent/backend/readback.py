@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from agent.strictjson import BadJson
+from agent.backend.envelope import inside
+from agent.structure.model import Family
 from agent.transport import Answer
 
 TOLERANCE_SECONDS = 2.0
@@ -19,7 +20,7 @@ def shows(answer: Answer, body: bytes, *, younger_than_seconds: float | None = N
                            earlier equal structure does not show that this one arrived. Where the backend
                            tells no time, the content alone decides.
     """
-    shown = _inside(answer)
+    shown = inside(answer)
     if younger_than_seconds is not None:
         age = _age_seconds(answer, shown)
         if age is not None and age > younger_than_seconds + TOLERANCE_SECONDS:
@@ -29,26 +30,17 @@ def shows(answer: Answer, body: bytes, *, younger_than_seconds: float | None = N
 
 def contradicts(answer: Answer, body: bytes) -> bool:
     """Whether an answer to the push names content types, and others than the document's."""
-    shown = _inside(answer)
+    shown = inside(answer)
     return isinstance(shown, dict) and isinstance(shown.get("post_types"), dict) and not _agrees(shown, body)
-
-
-def _inside(answer: Answer) -> Any:
-    """What was said, without an envelope; None when it is no JSON."""
-    try:
-        said = answer.json()
-    except BadJson:
-        return None
-    return said["data"] if isinstance(said, dict) and isinstance(said.get("data"), dict) else said
 
 
 def _agrees(shown: Any, body: bytes) -> bool:
     document = json.loads(body)
-    return all(_counts(shown, family) == _counts(document, family) for family in ("post_types", "taxonomies"))
+    return all(_counts(shown, family) == _counts(document, family) for family in Family)
 
 
-def _counts(document: Any, family: str) -> dict[str, Any] | None:
-    entries = document.get(family) if isinstance(document, dict) else None
+def _counts(document: Any, family: Family) -> dict[str, Any] | None:
+    entries = document.get(family.key) if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         return None
     return {slug: entry.get("count") if isinstance(entry, dict) else None for slug, entry in entries.items()}

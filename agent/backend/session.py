@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import httpx
 
 from agent.backend.contract import Paths
+from agent.backend.envelope import inside
+from agent.backend.statuses import failure_of
 from agent.clock import SYSTEM, Clock
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.retry import REQUEST, RetryPolicy
-from agent.strictjson import BadJson
 from agent.transport import Answer, Transport
 
 LOGIN_PAUSE_SECONDS = 900.0
@@ -239,6 +240,8 @@ def _refuse_login(answer: Answer) -> None:
                 reason="be_5xx",
                 hint="See the backend's own log; it is tried again by itself.",
             )
+        case status if (failure := failure_of(answer, hint=LOGIN_HINT)) and (failure.transient or status < 400):
+            raise failure
         case _:
             raise ContractBroken(
                 f"the backend has no login at the usual place {said}",
@@ -250,12 +253,7 @@ def _refuse_login(answer: Answer) -> None:
 
 def _tokens_in(answer: Answer) -> dict[str, str]:
     """{"access"[, "refresh"]}, bare or inside an envelope."""
-    try:
-        body = answer.json()
-    except BadJson:
-        body = None
-    if isinstance(body, dict) and isinstance(body.get("data"), dict):
-        body = body["data"]
+    body = inside(answer)
     tokens = {key: body.get(key) for key in ("access", "refresh")} if isinstance(body, dict) else {}
     usable = {key: token for key, token in tokens.items() if isinstance(token, str) and _TOKEN.fullmatch(token)}
     if "access" not in usable:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-_FAMILIES = (("post_types", "post type"), ("taxonomies", "taxonomy"))
+from agent.structure.model import Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ def diff(before: dict[str, Any] | None, after: dict[str, Any]) -> Changes:
     for key, name in (("site_url", "site address"), ("wordpress_version", "WordPress version")):
         if before.get(key) != after.get(key):
             found.structure.append(f"{name}: {before.get(key) or 'unknown'} → {after.get(key) or 'unknown'}")
-    for key, family in _FAMILIES:
-        _compare(family, before.get(key, {}), after.get(key, {}), found)
+    for family in Family:
+        _compare(family.replace("_", " "), before.get(family.key, {}), after.get(family.key, {}), found)
     return Changes(tuple(found.structure), tuple(found.counts), tuple(found.types), tuple(found.count_steps))
 
 

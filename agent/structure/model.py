@@ -15,6 +15,11 @@ class Family(StrEnum):
     POST_TYPE = "post_type"
     TAXONOMY = "taxonomy"
 
+    @property
+    def key(self) -> str:
+        """Where a document keeps the entries of this family."""
+        return "post_types" if self is Family.POST_TYPE else "taxonomies"
+
 
 class CountSource(StrEnum):
     """Where a count was learned, the most direct first."""
@@ -40,7 +45,7 @@ class Completeness(StrEnum):
     """How much of what is public a reading saw."""
 
     FULL = "full"
-    """An exact source also covered what REST hides."""
+    """An exact source also covered what REST hides, and the sitemap shows no more."""
     REST_ONLY = "rest_only"
     """REST was read whole, and nothing hints at more."""
     PARTIAL = "partial"
@@ -161,6 +166,10 @@ class Choice:
     enabled: bool = True
     fetch_limit: int = 100
     """Items the backend fetches at most."""
+
+
+Chosen = Mapping[tuple[Family, str], Choice]
+"""What people chose at the backend, by content type; only what somebody chose."""
 
 
 @dataclass(frozen=True, slots=True)

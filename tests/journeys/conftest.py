@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from backend import StandIn
-from hostile_backend import HostileStandIn
+from hostility import Hostility
 from journey import API_KEY, Wpsa
 
 from agent.demo.sources import DEFAULT_RELEASE, SourceMissing, bring_wordpress, require_php
@@ -74,17 +74,9 @@ def new_user(tmp_path: Path) -> Callable[..., Wpsa]:
     return at_home
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("journeys").addoption(
-        "--hostile-backend", type=int, metavar="SEED", help="let the backend misbehave, as far as one run gets through"
-    )
-
-
 @pytest.fixture
-def backend(request: pytest.FixtureRequest) -> Iterator[StandIn]:
-    seed = request.config.getoption("--hostile-backend", default=None)
-    standing = StandIn(api_key=API_KEY) if seed is None else HostileStandIn(api_key=API_KEY, seed=seed, bearable=True)
-    with standing:
+def backend(hostility: Hostility) -> Iterator[StandIn]:
+    with hostility.standing(API_KEY) as standing:
         yield standing
 
 

@@ -1,7 +1,7 @@
 """The journeys' backend in a bad mood: whatever a network, a proxy or a busy server does, from a seed (D25).
 
-`python tests/journeys/hostile_backend.py SEED` serves one by hand; `pytest tests/journeys --hostile-backend SEED`
-runs the journeys on one. Each mood is drawn for its request alone, by what is asked for the how-many-th time:
+`python tests/journeys/hostile_backend.py SEED` serves one by hand; `pytest --hostile-backend SEED` runs every suite
+with a backend in it on one (see `hostility`). Each mood is drawn for its request alone, by what is asked for the how-many-th time:
 the same seed is as hostile to a site however many others ask meanwhile.
 """
 
@@ -128,7 +128,7 @@ class HostileHandler(Handler):
 
     def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
         if not self._met(self.hostile.mood(f"GET {self.path}", keeps=False, tokened=self._tokened())):
-            super().do_GET()
+            self.get()
 
     def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
         signing_in = self.path in (LOGIN, REFRESH)
@@ -139,14 +139,21 @@ class HostileHandler(Handler):
             self.rfile.read(int(self.headers["Content-Length"]))
             self._met(mood)
         elif signing_in:
-            self._sign_in()
+            self.sign_in()
         else:
-            super().do_POST()
+            self.post()
+
+    def get(self) -> None:
+        """In no mood at all."""
+        super().do_GET()
+
+    def post(self) -> None:
+        super().do_POST()
 
     def _tokened(self) -> bool:
         return "access-" in (self.headers["Authorization"] or "")
 
-    def _sign_in(self) -> None:
+    def sign_in(self) -> None:
         given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         allowed = self.hostile.spend(given["refresh"]) if self.path == REFRESH else given["password"] == self.hostile.password
         if allowed:
@@ -159,7 +166,7 @@ class HostileHandler(Handler):
     def _kept(self, mood: str) -> None:
         """The push is taken, by somebody whose answer is lost on the way."""
         answer, self._send = self._send, lambda *_: None  # type: ignore[method-assign]
-        super().do_POST()
+        self.post()
         self._send = answer  # type: ignore[method-assign]
         self.hostile.excused.add(self.headers["Idempotency-Key"])
         match mood:

@@ -95,6 +95,8 @@ class Wpsa:
         self.settings = settings
         self.more: dict[str, str] = {}
         """Variables that are no settings of ours."""
+        self.within: list[str] = []
+        """A command that runs ours, in a world of its own."""
 
     def environment(self, **settings: str) -> dict[str, str]:
         """A new user's: nothing of the one who runs the tests."""
@@ -111,7 +113,7 @@ class Wpsa:
     def run(self, *arguments: str, **settings: str) -> Done:
         started = time.monotonic()
         done = subprocess.run(
-            [WPSA, *arguments], env=self.environment(**settings), cwd=self.home, stdin=subprocess.DEVNULL,
+            [*self.within, WPSA, *arguments], env=self.environment(**settings), cwd=self.home, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=60, check=False,
         )  # fmt: skip
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - started)
@@ -122,7 +124,7 @@ class Wpsa:
         stderr = self.home / f"stderr-{time.monotonic_ns()}"
         with stderr.open("wb") as sink:
             process = subprocess.Popen(
-                [WPSA, *arguments], env=self.environment(**settings), cwd=self.home,
+                [*self.within, WPSA, *arguments], env=self.environment(**settings), cwd=self.home,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=sink,
             )  # fmt: skip
         try:
@@ -148,14 +150,14 @@ def _event_in(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and "event" in value else None
 
 
-def wait_until(found: Any, what: str, said: Any = lambda: "") -> Any:
+def wait_until(found: Any, what: str, said: Any = lambda: "", *, seconds: float = PATIENCE_SECONDS) -> Any:
     """The first true answer of `found`, asked again and again."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := found():
             return value
         time.sleep(0.02)
-    raise AssertionError(f"{what} did not come within {PATIENCE_SECONDS:.0f} s\n{said()}")
+    raise AssertionError(f"{what} did not come within {seconds:.0f} s\n{said()}")
 
 
 def page_at(url: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from backend import StandIn
 from journey import API_KEY, PATIENCE_SECONDS, WPSA, Wpsa, places_of, wait_until
 
+from agent.daemon import TICK_SECONDS
 from agent.demo.wordpress import WordPress
 
 MAY_MAKE_NAMESPACES = bool(shutil.which("unshare")) and not subprocess.run(
@@ -157,6 +158,32 @@ def test_a_hangup_brings_new_sites_at_once_and_refuses_a_wrong_file_whole(
     assert "\nwpsa_sites 2.0\n" in metrics
     assert (stopped.code, stopped.said) == (0, [])
     assert stopped.log[-1]["event"] != "agent.stopped"  # which is no warning
+
+
+@pytest.mark.nightly
+def test_a_file_that_is_changed_and_then_left_alone_is_read_without_being_asked_to(
+    by_file: Wpsa, backend: StandIn, wordpress: WordPress, hanging_site: socket.socket
+) -> None:
+    """It takes two looks at the file, half a minute, hence nightly."""
+    configured(by_file, backend, ("first", url_of(hanging_site)))
+    with by_file.start("run") as daemon:
+        daemon.wait_for("agent.started")
+
+        def heard(event: str, **fields: object) -> object:
+            return next((line for line in daemon.log if line["event"] == event and fields.items() <= line.items()), None)
+
+        configured(by_file, backend, ("third", wordpress.url), more='[log]\nlevel = "CANARY"\n')
+        wait_until(lambda: heard("settings.refused"), "the refusal", seconds=3 * TICK_SECONDS)
+        refused = daemon.ops("/metrics")[1]
+        configured(by_file, backend, ("second", wordpress.url))
+        wait_until(lambda: heard("run.finished", site="second"), "the second site", seconds=4 * TICK_SECONDS)
+        stopped = daemon.end()
+
+    assert "\nwpsa_config_last_reload_successful 0.0\n" in refused
+    assert "\nwpsa_sites 1.0\n" in refused
+    assert [line["sites"] for line in stopped.log if line["event"] == "settings.reloaded"] == [1]
+    assert not [line for line in stopped.log if line.get("site") == "third"]
+    assert (stopped.code, stopped.said) == (0, [])
 
 
 # --- signalled ----------------------------------------------------------------------------------

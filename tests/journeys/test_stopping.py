@@ -1,5 +1,6 @@
 """One owner of a state folder at a time, and a stop that is prompt whatever is in hand."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 
@@ -58,3 +59,29 @@ def test_a_second_agent_on_the_same_state_is_turned_away(waiting: Wpsa, hanging_
     assert f"process {daemon.process.pid}" in line
     assert "WPSA_STATE_DIR" in line
     assert status.code == 0
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """What is made without a mode of its own is everybody's."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_nobody_else_can_read_what_is_kept_whatever_the_umask(
+    waiting: Wpsa, hanging_site: socket.socket, open_umask: None
+) -> None:
+    """The state, its log and shared memory, and the embedded hub's database and keys (L31)."""
+    with waiting.start("run") as daemon:
+        connection, _ = hanging_site.accept()
+        with connection:
+            daemon.wait_for("agent.started")
+            kept = list(waiting.state.rglob("*"))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in kept}
+            folders = {path.name for path in kept if path.is_dir()}
+            daemon.end()
+
+    assert modes.keys() > {"state.sqlite3", "state.sqlite3-wal", "state.sqlite3-shm", "lock", "hub.sqlite3", "agent-api-key"}
+    assert {name: oct(mode) for name, mode in modes.items() if mode != (0o700 if name in folders else 0o600)} == {}
+    assert waiting.state.stat().st_mode & 0o777 == 0o700

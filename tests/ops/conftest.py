@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from builders import answers
 from fakes import FakeBackend, FakeReader, ManualClock, an_agent
+from hostility import Hostility
 from ops_visitor import SECRET, TOKEN, Visitor, visiting
 
 from agent.ops.endpoint import Endpoint
@@ -21,7 +22,7 @@ def _sheltered(sheltered: None) -> None:
 
 
 @pytest.fixture
-def backend() -> FakeBackend:
+def backend(hostility: Hostility) -> FakeBackend:
     return FakeBackend()
 
 

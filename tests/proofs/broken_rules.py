@@ -10,7 +10,7 @@ from agent import sync
 from agent.backend.client import BackendClient
 from agent.state import ledger, store
 from agent.state.records import Delivery, Receipt
-from agent.state.store import Store
+from agent.state.store import FileStore
 
 
 def nothing() -> None:
@@ -32,20 +32,20 @@ def one_commit_at_the_end() -> None:
     """What is sent is durable only when all is over."""
 
     @contextmanager
-    def postponed(self: Store) -> Iterator[Any]:
+    def postponed(self: FileStore, site: str | None = None) -> Iterator[Any]:
         if not self._database.in_transaction:
             self._database.execute("BEGIN IMMEDIATE")
         yield self._database
 
-    close = Store.close
+    close = FileStore.close
 
-    def commit_and_close(self: Store) -> None:
+    def commit_and_close(self: FileStore) -> None:
         if self._database.in_transaction:
             self._database.execute("COMMIT")
         close(self)
 
-    Store.transaction = postponed  # type: ignore[method-assign]
-    Store.close = commit_and_close  # type: ignore[method-assign]
+    FileStore.transaction = postponed  # type: ignore[method-assign]
+    FileStore.close = commit_and_close  # type: ignore[method-assign]
 
 
 def a_new_key_for_every_try() -> None:
@@ -62,7 +62,7 @@ def errors_swallowed() -> None:
     """A transaction that failed counts as done."""
 
     @contextmanager
-    def careless(self: Store) -> Iterator[Any]:
+    def careless(self: FileStore, site: str | None = None) -> Iterator[Any]:
         try:
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
@@ -71,7 +71,7 @@ def errors_swallowed() -> None:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
 
-    Store.transaction = careless  # type: ignore[method-assign]
+    FileStore.transaction = careless  # type: ignore[method-assign]
     # What was not written is made up.
     owe = ledger.Ledger.owe
 

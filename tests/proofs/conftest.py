@@ -14,11 +14,13 @@ import pytest
 from backend import StandIn
 from commands import STRACE, Command, Zygote, zygote
 from figures import Proof
+from promises import NOT
 from world import API_KEY, MEMORY, World, growing_site, state_file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("proofs").addoption("--proof-file", help="append the figures reached to this file, one JSON a line")
+    parser.getgroup("proofs").addoption("--stops", type=int, default=200, help="how often a daemon is stopped, nightly")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def proof(request: pytest.FixtureRequest) -> Iterator[Proof]:
 
     yield note
     if not said:
-        note("?", request.node.name, "", "DID NOT HOLD")
+        note("?", request.node.name, "", NOT)
 
 
 @pytest.fixture

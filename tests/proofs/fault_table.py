@@ -43,6 +43,18 @@ def cells(peer: str, *, without_rule: int | None = None) -> list[Cell]:
     return [_declared(kept, *name) for name in names]
 
 
+def rows_here() -> set[str]:
+    """The rows of the catalogue that a fault of the table is of."""
+    table = tomllib.loads(TABLE.read_text())
+    return {row for peer in ("backend", "site") for rows in table[peer]["faults"].values() for row in rows.split()}
+
+
+def rows_elsewhere() -> dict[str, str]:
+    """The other rows, each with the file or test that proves it."""
+    rows: dict[str, str] = tomllib.loads(TABLE.read_text())["elsewhere"]
+    return rows
+
+
 def rules(peer: str) -> int:
     """How many rules there are."""
     return len(tomllib.loads(TABLE.read_text())[peer]["rule"])

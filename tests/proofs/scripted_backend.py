@@ -2,14 +2,44 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from fakes import Asked, RawServer, Said, answer
-from wire_faults import FAULTS, in_the_middle_of
+from wire_faults import instead_of
 
 LISTING = "/api/v1/integration/integrations/"
 EXPIRED = answer(401, {"code": "token_not_valid"})
+
+OURS = {"id": 8, "site": 42, "platform": "wordpress"}
+
+
+def _paged(asked: Asked) -> dict[str, Any]:
+    """Each page has another after it."""
+    number = int(parse_qs(urlsplit(asked.target).query).get("page", ["1"])[0])
+    return {"results": [], "next": f"http://proxy.invalid{LISTING}?page={number + 1}"}
+
+
+LISTINGS: dict[str, Callable[[Asked], Any]] = {
+    "none": lambda _: [],
+    "several": lambda _: [OURS, OURS | {"id": 9}],
+    "another site's": lambda _: [OURS | {"site": 41}],
+    "another platform's": lambda _: [OURS | {"platform": "shopify"}],
+    "no end of pages": _paged,
+    "a circle of pages": lambda asked: {"results": [], "next": f"http://proxy.invalid{asked.target}"},
+    "pages elsewhere": lambda asked: {"results": [OURS], "next": None}
+    if "page" in asked.target
+    else {"results": [], "next": f"http://192.0.2.1{LISTING}?page=2"},
+    "a page": lambda _: {"count": 1, "next": None, "previous": None, "results": [OURS]},
+    "an envelope": lambda _: {"success": True, "data": [OURS]},
+    "an envelope of a page": lambda _: {"success": True, "data": {"results": [OURS], "next": None}},
+    "another envelope": lambda _: {"items": [OURS]},
+    "a path for an id": lambda _: [OURS | {"id": "../../admin"}],
+    "fields that nobody knows": lambda _: [OURS | {"mood": {"of": ["the", "day"]}}],
+}
+"""What the list of integrations may be like."""
 
 
 def kind_of(asked: Asked) -> str:
@@ -40,6 +70,13 @@ class ScriptedBackend(RawServer):
     """Of each push that was kept."""
     tokens: int = 0
 
+    def begin(self) -> None:
+        """As it was first."""
+        self.fault = self.kind = self.moment = ""
+        self.expires, self.stored, self.tokens = False, {}, 0
+        self.keys.clear()
+        self.asked.clear()
+
     def heal(self) -> None:
         self.fault = ""
 
@@ -47,10 +84,13 @@ class ScriptedBackend(RawServer):
         kind = kind_of(asked)
         if not self.fault or kind != self.kind:
             return self.right(kind, asked)
-        if self.moment == "before":
-            return FAULTS[self.fault]
-        right = self.right(kind, asked)
-        return in_the_middle_of(right, self.fault) if self.moment == "middle" else FAULTS[self.fault]
+        if kind == "look-up" and self.fault in LISTINGS:
+            return answer(200, LISTINGS[self.fault](asked))
+        if kind == "push" and self.fault == "an echo of another":
+            if self.moment == "after":
+                self.right(kind, asked)
+            return answer(200, {"success": True, "post_types": {"book": {"count": 1}}, "taxonomies": {}})
+        return instead_of(lambda: self.right(kind, asked), self.fault, self.moment)
 
     def right(self, kind: str, asked: Asked) -> bytes:
         if kind not in ("login", "refresh") and self._is_expired(asked):
@@ -72,6 +112,10 @@ class ScriptedBackend(RawServer):
     def _is_expired(self, asked: Asked) -> bool:
         expired, self.expires = self.expires and asked.headers["authorization"] == "Bearer access-1", False
         return expired
+
+    @property
+    def pushes(self) -> list[Asked]:
+        return [asked for asked in self.asked if kind_of(asked) == "push"]
 
     @property
     def asked_of(self) -> Counter[str]:

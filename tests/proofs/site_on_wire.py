@@ -1,11 +1,11 @@
 """A small WordPress on a raw socket that is healthy but for one fault at one kind of request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fake_wordpress import FakeWordPress
 from fakes import Asked, RawServer, Said, answer
-from wire_faults import FAULTS, in_the_middle_of
+from wire_faults import instead_of
 
 KINDS: dict[str, Callable[[str], bool]] = {
     "discovery": lambda target: target.startswith("/wp-json/?"),
@@ -17,6 +17,9 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "XML-RPC": lambda target: target == "/xmlrpc.php",
 }
 
+TOTALS = {"a total below nothing": "-5", "two totals": "5, 6", "an absurd total": "9" * 30, "a total with a line": "1_000"}
+"""What is said to be the number of items."""
+
 
 @dataclass
 class SiteOnWire(RawServer):
@@ -24,15 +27,22 @@ class SiteOnWire(RawServer):
     kind: str = ""
     moment: str = ""
 
+    def begin(self) -> None:
+        """As it was first."""
+        self.fault = self.kind = self.moment = ""
+        self.asked.clear()
+
     def heal(self) -> None:
         self.fault = ""
 
     def say(self, asked: Asked) -> Said:
         said = FakeWordPress(self.url).answer(asked.method, asked.target, asked.body)
-        right = answer(said.status, said.body, **said.headers)
         if not self.fault or not KINDS[self.kind](asked.target):
-            return right
-        return in_the_middle_of(right, self.fault) if self.moment == "middle" else FAULTS[self.fault]
+            return answer(said.status, said.body, **said.headers)
+        if self.fault in TOTALS:
+            said = replace(said, headers={**said.headers, "X-WP-Total": TOTALS[self.fault]})
+        right = answer(said.status, said.body, **said.headers)
+        return right if self.fault in TOTALS else instead_of(lambda: right, self.fault, self.moment)
 
     def asked_of(self, kind: str) -> int:
         return sum(KINDS[kind](asked.target) for asked in self.asked)

@@ -15,6 +15,7 @@ from hostile_backend import HostileStandIn
 
 from agent.bootstrap import Agent, open_agent
 from agent.config import load
+from agent.crowds import nowhere
 from agent.oneshot import sync_on_demand
 from agent.redact import Redactor
 from agent.structure.model import Answers
@@ -62,7 +63,7 @@ async def converge(
         for day in range(DAYS):
             clock.advance(days=1)
             reader = FakeReader({f"site-{number}": read_of(number, day) for number in range(sites)})
-            today = replace(agent, ports=replace(agent.ports, reader=reader))
+            today = replace(agent, ports=replace(agent.ports, reader=reader), locate=nowhere)
             await sync_on_demand(today)
             for _ in range(looks):
                 if not today.ledger.owing_sites():

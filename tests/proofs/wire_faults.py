@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -63,7 +64,7 @@ FAULTS: dict[str, Said] = {
     "202": answer(202, {"success": True}),
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "endless body": endless,
-    "bomb": answer(200, gzip.compress(b" " * 100_000_000), Content_Encoding="gzip"),
+    "bomb": answer(200, gzip.compress(b" " * 20_000_000), Content_Encoding="gzip"),
     "challenge": answer(403, PAGE, cf_mitigated="challenge"),
     "NaN": answer(200, '{"a":NaN}'),
     "brackets without end": answer(200, "[" * 200_000),
@@ -71,7 +72,68 @@ FAULTS: dict[str, Said] = {
     "Brotli": answer(200, "x", Content_Encoding="br"),
     "another host": answer(302, Location="http://192.0.2.1/login"),
     "circle": answer(302, Location="?again"),
+    "to a file": answer(302, Location="file:///etc/passwd"),
+    "206": answer(206, "{}", Content_Range="bytes 0-1/200"),
+    "304": b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    "408": answer(408, "too slow"),
+    "423": answer(423, "locked"),
+    "two lengths": b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}       ',
+    "length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X-Padding: " + b"a" * 200_000 + b"\r\n\r\n",
+    "interim answers": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20 + answer(200, "{}"),
+    "HTTP/2": b"\0\0\x12\x04\0\0\0\0\0" + b"\0" * 18,
+    "Latin-1": answer(200, '{"name":"Bücher"}'.encode("latin-1")),
+    "5,000 digits": answer(200, '{"id":' + "7" * 5_000 + "}"),
 }
+
+
+def among(right: bytes, **headers: str) -> bytes:
+    """The right answer with more headers."""
+    first, _, rest = right.partition(b"\r\n")
+    more = "".join(f"{name.replace('_', '-')}: {text}\r\n" for name, text in headers.items())
+    return first + b"\r\n" + more.encode() + rest
+
+
+def with_body(right: bytes, body: bytes) -> bytes:
+    head = right.partition(b"\r\n\r\n")[0].decode("latin-1")
+    head = re.sub(r"(?m)^Content-Length: \d+", f"Content-Length: {len(body)}", head)
+    return head.encode("latin-1") + b"\r\n\r\n" + body
+
+
+def later(right: bytes) -> Said:
+    async def write(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(8)
+        writer.write(right)
+
+    return write
+
+
+ODDITIES: dict[str, Callable[[bytes], Said]] = {
+    "a clock behind": lambda right: among(right, Date="Sun, 01 Mar 2015 10:00:00 GMT"),
+    "a clock ahead": lambda right: among(right, Date="Sun, 01 Mar 2037 10:00:00 GMT"),
+    "cookies": lambda right: among(right, Set_Cookie="a=b; Domain=other.example; Path=/"),
+    "a day old": lambda right: among(right, Age="90000"),
+    "slow": later,
+    "then it hangs up": then_close,
+    "a mark before": lambda right: with_body(right, b"\xef\xbb\xbf" + body_of(right)),
+    "a notice before": lambda right: with_body(right, b"<br />Notice: Undefined index<br />" + body_of(right)),
+    "a comment after": lambda right: with_body(right, body_of(right) + b"<!-- served from a cache -->"),
+}
+"""The right answer, and something odd about it."""
+
+
+def body_of(right: bytes) -> bytes:
+    return right.partition(b"\r\n\r\n")[2]
+
+
+def instead_of(right: Callable[[], bytes], fault: str, moment: str) -> Said:
+    """What is said in the place of the right answer; `right` does the work and makes it."""
+    if fault in ODDITIES:
+        return ODDITIES[fault](right())
+    if moment == "before":
+        return FAULTS[fault]
+    said = right()
+    return in_the_middle_of(said, fault) if moment == "middle" else FAULTS[fault]
 
 
 def _then(half: bytes, end: Callable[[asyncio.StreamWriter], object]) -> Said:

@@ -23,10 +23,10 @@ PR_SET_PTRACER, ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
 ON_THE_WAY = (
-    "agent.cli", "agent.oneshot", "agent.config", "agent.naming", "agent.report", "agent.telemetry.logs",
+    "agent.cli", "agent.daemon", "agent.oneshot", "agent.config", "agent.naming", "agent.report", "agent.telemetry.logs",
     "rich.console", "rich.markup", "stamina", "_strptime",
 )  # fmt: skip
-"""What a sync imports when it needs it: here already, so that no child does."""
+"""What a sync and a daemon import when they need it: here already, so that no child does."""
 
 
 def main() -> None:

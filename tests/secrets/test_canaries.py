@@ -17,6 +17,7 @@ import httpx
 import pytest
 from canaries import Canary, a_canary, a_password, sung
 from doubles import Double, a_parrot, a_receiver, a_site, a_wreck, backend_of
+from hostility import Hostility
 
 WPSA = Path(sys.executable).with_name("wpsa")
 PATIENCE_SECONDS = 30.0
@@ -143,7 +144,7 @@ def _got(url: str) -> bytes:
 
 
 @pytest.fixture
-def new_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+def new_stage(tmp_path: Path, hostility: Hostility) -> Iterator[Callable[..., Stage]]:
     """A function: an agent with all secrets in their places, among these doubles."""
     with ExitStack() as stack:
 
@@ -156,7 +157,7 @@ def new_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
             section = ""
             if backend:
                 doubles["backend"] = stack.enter_context(Double(backend))  # type: ignore[arg-type]
-                section = by.format(doubles["backend"].url, secrets)
+                section = by.format(hostility.in_front_of(doubles["backend"].url), secrets)
             for slot, canary in CANARIES.items():
                 address = slot in ("site_ping", "fleet_ping", "webhook")
                 (secrets / slot).write_text(f"{receiver.url}/{canary.value}\n" if address else f"{canary.value}\n")

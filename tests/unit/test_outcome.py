@@ -59,11 +59,11 @@ CODES = {
     "SuspiciousShrink": 65,
     "BackendUnreachable": 75, "BackendThrottled": 75, "BackendPaused": 75, "CredentialsRefused": 77, "IntegrationNotFound": 69,
     "IntegrationAmbiguous": 78, "DeliveryRejected": 65, "ContractBroken": 76, "NotificationFailed": 69,
-    "StateUnwritable": 73, "StateFailed": 74, "StateFull": 74, "StateBusy": 74, "StateTooNew": 78,
+    "StateUnwritable": 73, "StateFailed": 74, "StateFull": 74, "StateBusy": 74, "StateTooNew": 78, "SiteInHand": 75,
 }  # fmt: skip
 TRANSIENT = {
     "SiteUnreachable", "SiteThrottled", "SuspiciousShrink", "BackendUnreachable", "BackendThrottled", "BackendPaused",
-    "NotificationFailed", "StateBusy",
+    "NotificationFailed", "StateBusy", "SiteInHand",
 }  # fmt: skip
 
 

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from fakes import ManualClock
 
-from agent.backend.breaker import LOOK_SECONDS, OPENS_AFTER, STEP_BACK_SECONDS, Breaker
+from agent.backend.breaker import (
+    AT_ONCE,
+    DRAIN_SECONDS,
+    LOOK_SECONDS,
+    OPENS_AFTER,
+    STEP_BACK_SECONDS,
+    TURN_SECONDS,
+    Breaker,
+)
 from agent.errors import BackendError, BackendPaused, BackendThrottled, BackendUnreachable, DeliveryRejected
 
 
@@ -148,3 +156,56 @@ def test_what_was_on_its_way_when_it_opened_counts_once(breaker: Breaker) -> Non
         raise down()
 
     assert breaker.wait_seconds("z") == 2.5
+
+
+def back_again(breaker: Breaker, clock: ManualClock, *, held_back: int) -> list[str]:
+    """An outage in which these many have asked, that the first of them finds over; all of them."""
+    opened(breaker)
+    sites = [f"site-{number}" for number in range(held_back)]
+    assert all(is_refused(breaker, site) for site in sites)
+    clock.advance(hours=1)
+    assert answer(breaker, sites[0])
+    return sites
+
+
+def test_a_few_that_were_held_back_may_come_together(breaker: Breaker, clock: ManualClock) -> None:
+    sites = back_again(breaker, clock, held_back=AT_ONCE + 1)
+
+    assert not any(is_refused(breaker, site) for site in sites)
+
+
+def test_many_that_were_held_back_come_one_after_another_the_first_of_them_first(
+    breaker: Breaker, clock: ManualClock
+) -> None:
+    sites = back_again(breaker, clock, held_back=400)
+
+    assert not is_refused(breaker, sites[0]), "who has looked goes on with what it has begun"
+    waits = [breaker.wait_seconds(site) for site in sites[1:]]
+    assert waits == pytest.approx([LOOK_SECONDS + TURN_SECONDS * number for number in range(1, 400)])
+    assert not is_refused(breaker, "somebody who was not held back")
+    clock.advance(seconds=LOOK_SECONDS + 30)
+    assert sum(not is_refused(breaker, site) for site in sites[1:]) == 30 / TURN_SECONDS
+
+
+def test_the_longest_line_has_passed_in_twenty_minutes(breaker: Breaker, clock: ManualClock) -> None:
+    sites = back_again(breaker, clock, held_back=20_000)
+
+    assert max(breaker.wait_seconds(site) for site in sites) == pytest.approx(LOOK_SECONDS + DRAIN_SECONDS)
+
+
+def test_who_waits_for_a_turn_is_told_that_it_comes(breaker: Breaker, clock: ManualClock) -> None:
+    sites = back_again(breaker, clock, held_back=400)
+
+    with pytest.raises(BackendPaused, match="just come back") as paused, breaker.asking(sites[-1]):
+        pass
+    assert (paused.value.reason, paused.value.transient) == ("be_recovered", True)
+    assert paused.value.retry_after_seconds == pytest.approx(LOOK_SECONDS + TURN_SECONDS * 399)
+
+
+def test_an_outage_that_goes_on_ends_the_line(breaker: Breaker, clock: ManualClock) -> None:
+    sites = back_again(breaker, clock, held_back=400)
+    opened(breaker)
+    clock.advance(hours=1)
+    assert answer(breaker, "somebody")
+
+    assert not any(is_refused(breaker, site) for site in sites)
