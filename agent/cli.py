@@ -25,6 +25,7 @@ from agent.command import (
     verb,
 )
 from agent.configverbs import config
+from agent.fleetverbs import fleet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,10 +76,9 @@ def show(context: Context, site: str, verbose: bool, as_json: bool) -> None:
     from agent import report
     from agent.asjson import structure_json
     from agent.look import look_at
-    from agent.naming import chosen_sites
 
     settings = context.settings(quiet_terminal=True)
-    [chosen] = chosen_sites(settings, [site])
+    [chosen] = context.chosen_sites(settings, [site])
     observers = (report.print_exchange,) if verbose else ()
     structure = asyncio.run(look_at(settings, chosen, observers=observers))
     if as_json:
@@ -103,12 +103,12 @@ def sync(context: Context, sites: Sequence[str], shard: tuple[int, int] | None, 
     import asyncio
 
     from agent import report
-    from agent.naming import chosen_sites, shard_of
+    from agent.naming import shard_of
     from agent.oneshot import sync_now
     from agent.outcome import exit_code_of
 
     settings = context.settings(quiet_terminal=True)
-    chosen = chosen_sites(settings, sites)
+    chosen = context.chosen_sites(settings, sites)
     chosen = shard_of(chosen, *shard) if shard else chosen
     with report.progress(0 if quiet else len(chosen)) as heard:
         outcomes = asyncio.run(sync_now(settings, chosen, redactor=context.redactor, heard=heard))
@@ -153,11 +153,10 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
 
     from agent import report
     from agent.check import check_all
-    from agent.naming import chosen_sites
     from agent.outcome import worst_exit_code
 
     settings = context.settings(quiet_terminal=True)
-    sites = chosen_sites(settings, [site] if site else ())
+    sites = context.chosen_sites(settings, [site] if site else ())
     found = asyncio.run(check_all(settings, sites, redactor=context.redactor))
     findings = [replace(finding, said=context.redactor.hide(finding.said)) for finding in found]
     if as_json:
@@ -178,7 +177,7 @@ def status(context: Context, as_json: bool) -> None:
     from agent import report
     from agent.look import standings
 
-    settings = context.settings(quiet_terminal=True)
+    settings = context.look().settings
     rows = standings(settings)
     if as_json:
         report.print_json([row.as_json() for row in rows])
@@ -198,7 +197,7 @@ def history(context: Context, site: str, as_json: bool) -> None:
     from agent import report
     from agent.look import past_structures
 
-    settings = context.settings(quiet_terminal=True)
+    settings = context.look().settings
     snapshots = past_structures(settings, site)
     if as_json:
         report.print_json([report.snapshot_json(snapshot) for snapshot in snapshots])
@@ -219,7 +218,7 @@ def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
     from agent import report
     from agent.look import changes_since
 
-    changes = changes_since(context.settings(quiet_terminal=True), site, since)
+    changes = changes_since(context.look().settings, site, since)
     if as_json:
         report.print_json(changes.as_json())
     else:
@@ -227,6 +226,7 @@ def diff(context: Context, site: str, since: str | None, as_json: bool) -> None:
 
 
 cli.add_command(config)
+cli.add_command(fleet)
 
 
 @cli.group(short_help="The hub alone (extra [hub]).", invoke_without_command=True)

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -18,7 +18,7 @@ from agent.redact import Redactor, redactor_of
 # What is heavy is imported where it is needed, so that --version and a mistyped verb are answered at once.
 if TYPE_CHECKING:
     from agent.config import Loaded
-    from agent.settings import Settings
+    from agent.settings import Settings, SiteSettings
 
 INTERNAL_ERROR = 70
 IO_ERROR = 74
@@ -48,11 +48,20 @@ class Context:
         """
         from agent.telemetry.logs import configure
 
-        loaded = self.reread()
-        self.redactor = redactor_of(loaded.settings.secrets())
+        loaded = self._read()
         log = loaded.settings.log
         calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
         configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
+        return loaded
+
+    def look(self) -> "Loaded":
+        """The settings for a verb that looks at what is there, which logs nothing but a bug; raises ConfigError."""
+        loaded = self._read()
+        return self.load(quiet_terminal=True) if loaded.settings.log.level == "debug" else loaded
+
+    def _read(self) -> "Loaded":
+        loaded = self.reread()
+        self.redactor = redactor_of(loaded.settings.secrets())
         return loaded
 
     def reread(self) -> "Loaded":
@@ -60,6 +69,17 @@ class Context:
         from agent.config import load
 
         return load({"log": self._log} if self._log else {}, config=self._config)
+
+    def chosen_sites(self, settings: "Settings", named: Sequence[str]) -> "list[SiteSettings]":
+        """The sites that a verb means, their secrets hidden from now on; raises UsageError and ConfigError."""
+        from agent.naming import chosen_sites
+
+        sites = chosen_sites(settings, named)
+        if settings.state.url is not None:
+            # What was imported into a fleet's table is not in the settings.
+            for username, secret in (one for site in sites for one in site.secrets()):
+                self.redactor.add(secret, username=username)
+        return sites
 
     def settings(self, *, quiet_terminal: bool = False) -> "Settings":
         return self.load(quiet_terminal=quiet_terminal).settings

@@ -21,7 +21,7 @@ def config_show(context: Context, as_json: bool) -> None:
     from agent import report
     from agent.describe import effective
 
-    rows = effective(context.load(quiet_terminal=True))
+    rows = effective(context.look())
     if as_json:
         report.print_json([{"option": o, "value": v, "source": s} for o, v, s in rows])
     else:

@@ -18,6 +18,7 @@ from agent.bootstrap import move_in
 from agent.clock import SYSTEM
 from agent.config import Loaded
 from agent.errands import doing_errands
+from agent.kept import place_of
 from agent.naming import chosen_sites
 from agent.ops.metrics import Metrics
 from agent.ops.service import offer_operations
@@ -63,7 +64,7 @@ async def run(loaded: Loaded, reread: Callable[[], Loaded], *, redactor: Redacto
                 message="agent started",
                 version=__version__,
                 sites=len(agent.sites),
-                state=settings.state.dir,
+                state=place_of(settings),
                 page=agent.hub_url,
             )
             reload = Reload(loaded, reread, rounds=rounds, moves=moves, metrics=metrics, redactor=redactor)

@@ -1,22 +1,20 @@
 """Many sites: each in hand for as long as it takes, and none that can harm another."""
 
 import asyncio
-from collections import Counter, defaultdict, deque
+import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import Enum, auto
-from traceback import format_exception
 from urllib.parse import urlsplit
 
-from agent.errors import AgentError, StateError
+from agent.bulkhead import Work, in_bulkhead
+from agent.crowds import Crowds, Locate, nowhere
+from agent.errors import StateError
 from agent.outcome import Outcome
-from agent.retry import HELD_SECONDS
-from agent.state.records import Delivery, Result
-from agent.sync import Ports, Task, redeliver, sync_site
+from agent.state.records import Result
+from agent.sync import Ports, Task
 
-SITES_PER_HOST = 4
-"""At once: many sites of one customer live on one server."""
 SLOW_PER_PLACE = 16
 """A site that waits for an answer costs a socket and 100 KB, and no work: so many may, for each place."""
 DUE_SHARE = 4
@@ -25,25 +23,10 @@ ALLOWANCE = 1.5
 """Of what is usual: so long a site holds its place. One in twenty that hangs then costs the others 8 %, at twice it is 11 %."""
 LEAST_ALLOWANCE_SECONDS, SLOW_SECONDS = 0.5, 10.0
 
-Work = Task | Delivery
 Told = Callable[[Outcome], None]
 """Hears of each outcome as it comes."""
 Find = Callable[[str, bool], tuple[Work, Ports] | None]
 """What to do for a site when its turn has come, and with what; told whether somebody asked. None for nothing."""
-
-
-class Bug(AgentError):
-    """A bug on one site; its traceback goes to the log, and the other sites go on."""
-
-    exit_code = 70
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(
-            f"internal error: {type(error).__name__}",
-            reason="bug",
-            hint="Report it with the log's traceback; the other sites are not affected.",
-        )
-        self.traceback = "".join(format_exception(error))
 
 
 class Lane(Enum):
@@ -60,14 +43,21 @@ class _Waiting:
     site: str
     lane: Lane
     outcome: asyncio.Future[Outcome]
+    found: bool = False
+    """There is something to do for it, as soon as its server has room."""
+    came_from: str | None = None
+    """The server at which he waited for room, and which is to let in another when he does not use it."""
 
 
 @dataclass(slots=True, eq=False)
 class _InHand:
     work: Work
     ports: Ports
-    host: str | None
+    lane: Lane
     outcome: asyncio.Future[Outcome]
+    host: str | None
+    server: str | None
+    """What of it is counted; the host itself until more is known."""
     slow: bool
     """Goes on beside the places, of which it takes none."""
     task: asyncio.Task[None] = field(init=False)
@@ -79,6 +69,7 @@ class Fleet:
 
     places   how many sites of ordinary speed are in hand at once. One that takes longer than is usual
              goes on beside them; one that was slow, or is down, begins beside them the next time.
+    most     how many are in hand at once in all
     failed   hears of a state that cannot be written: nobody's single fault
     ended    hears which site is no longer in hand, however it ended
 
@@ -93,15 +84,17 @@ class Fleet:
         told: Told,
         failed: Callable[[StateError], None],
         ended: Callable[[str], None] = lambda _: None,
+        locate: Locate = nowhere,
+        most: int = sys.maxsize,
     ) -> None:
         self._find, self._told, self._failed, self._ended = find, told, failed, ended
-        self.places = places
+        self.places, self.most = places, most
         self._queues: dict[Lane, deque[_Waiting]] = {lane: deque() for lane in Lane}
         self._waiting: dict[str, _Waiting] = {}
         self._in_hand: dict[str, _InHand] = {}
         self._beside = 0
-        self._hosts: Counter[str] = Counter()
-        self._parked: defaultdict[str, deque[_Waiting]] = defaultdict(deque)
+        self._crowds: Crowds[_Waiting] = Crowds(locate)
+        self._ends = False
         self._slow_sites: set[str] = set()
         self._usual_seconds = 1.0
         self._starts = 0
@@ -143,15 +136,19 @@ class Fleet:
 
     def forget_waiting(self) -> None:
         """Nothing more is begun but what is added from now on."""
+        found = [waiting.site for waiting in self._waiting.values() if waiting.found]
         for waiting in self._waiting.values():
             waiting.outcome.cancel()
         self._waiting.clear()
-        self._parked.clear()
+        self._crowds.forget_waiting()
         for queue in self._queues.values():
             queue.clear()
+        for site in found:
+            self._ended(site)
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more; what is in hand may end by itself within that time, then it is cancelled."""
+        self._ends = True
         self.forget_waiting()
         tasks = {one.task for one in self._in_hand.values()}
         if tasks:
@@ -174,31 +171,38 @@ class Fleet:
 
     def _free_lane(self) -> Lane | None:
         asked, due, slow = (self._queues[lane] for lane in Lane)
+        if len(self._in_hand) >= self.most:
+            return None
         if len(self._in_hand) - self._beside < self.places:
             if asked and not (due and self._starts % DUE_SHARE == 0):
                 return Lane.ASKED
             if due:
                 return Lane.DUE
         # Half of the room beside the places is for those that turn out to be slow.
-        return Lane.SLOW if slow and self._beside < self.places * SLOW_PER_PLACE // 2 else None
+        return Lane.SLOW if slow and self._beside < max(1, min(self.places * SLOW_PER_PLACE, self.most) // 2) else None
 
     def _begin(self, waiting: _Waiting) -> None:
         site, slow = waiting.site, waiting.lane is Lane.SLOW
         found = self._find(site, waiting.lane is Lane.ASKED)
         host = _host(found[0]) if found else None
-        if host and self._hosts[host] >= SITES_PER_HOST:
-            self._parked[host].append(waiting)
+        server = self._crowds.server_of(host) if host else None
+        came_from, waiting.came_from = waiting.came_from, None
+        if came_from and came_from != server:
+            self._let_in_at(came_from)
+        waiting.found = found is not None
+        if server and self._crowds.is_full(server):
+            self._crowds.wait(server, waiting, first=waiting.lane is Lane.ASKED)
             return
         del self._waiting[site]
         if found is None:
             waiting.outcome.cancel()
             self._ended(site)
             return
-        one = _InHand(*found, host, waiting.outcome, slow)
+        one = _InHand(*found, waiting.lane, waiting.outcome, host, server, slow)
         self._in_hand[site] = one
         self._starts += 1
-        if host:
-            self._hosts[host] += 1
+        if server:
+            self._crowds.enter(server)
         if slow:
             self._beside += 1
         else:
@@ -222,39 +226,72 @@ class Fleet:
 
     async def _work_on(self, site: str, one: _InHand) -> None:
         outcome: Outcome | None = None
+        crowded = False
         try:
-            outcome = await _bulkhead(one.work, one.ports)
+            crowded = await self._leads_to_a_crowd(one)
+            if not crowded:
+                outcome = await in_bulkhead(one.work, one.ports)
         except StateError as error:
             self._failed(error)
         finally:
             self._put_down(site, one)
-            if outcome:
-                self._learn(site, one, outcome)
-            if outcome and not one.outcome.done():
-                one.outcome.set_result(outcome)
+            if crowded and not self._ends:
+                self._park(site, one)
             else:
-                one.outcome.cancel()
-            self._ended(site)
+                self._end(site, one, outcome)
             self._fill()
         if outcome:
             self._told(outcome)
+
+    async def _leads_to_a_crowd(self, one: _InHand) -> bool:
+        """Whether its server, as its name tells now, has enough to do already; else it is one of that server's."""
+        if one.host is None or one.server is None:
+            return False
+        server = await self._crowds.look_up(one.host)
+        if server == one.server:
+            return False
+        if self._crowds.is_full(server):
+            return True
+        self._leave(one.server)
+        one.server = server
+        self._crowds.enter(server)
+        return False
+
+    def _park(self, site: str, one: _InHand) -> None:
+        assert one.host is not None, "a crowd is that of a host"
+        self._waiting[site] = _Waiting(site, one.lane, one.outcome, found=True)
+        self._crowds.wait(self._crowds.server_of(one.host), self._waiting[site], first=one.lane is Lane.ASKED)
+
+    def _end(self, site: str, one: _InHand, outcome: Outcome | None) -> None:
+        if outcome:
+            self._learn(site, one, outcome)
+        if outcome and not one.outcome.done():
+            one.outcome.set_result(outcome)
+        else:
+            one.outcome.cancel()
+        self._ended(site)
 
     def _put_down(self, site: str, one: _InHand) -> None:
         if one.aside:
             one.aside.cancel()
         self._beside -= one.slow
         del self._in_hand[site]
-        if one.host:
-            self._hosts[one.host] -= 1
-            if not self._hosts[one.host]:
-                del self._hosts[one.host]
-            if parked := self._parked.get(one.host):
-                following = parked.popleft()
-                self._queues[following.lane].appendleft(following)
-            else:
-                self._parked.pop(one.host, None)
+        if one.server:
+            self._leave(one.server)
         if waiting := self._waiting.get(site):
             self._queues[waiting.lane].append(waiting)
+
+    def _leave(self, server: str) -> None:
+        self._crowds.leave(server)
+        self._let_in_at(server)
+
+    def _let_in_at(self, server: str) -> None:
+        while following := self._crowds.next_at(server):
+            # One that was asked for meanwhile may have had its turn.
+            if self._waiting.get(following.site) is following:
+                following.came_from = server
+                self._queues[following.lane].appendleft(following)
+                return
 
     def _learn(self, site: str, one: _InHand, outcome: Outcome) -> None:
         if outcome.result is Result.DELIVERED and isinstance(one.work, Task):
@@ -268,17 +305,3 @@ class Fleet:
 def _host(work: Work) -> str | None:
     """Where the site is asked; a document that is sent again asks no site."""
     return urlsplit(work.site.internal_url or work.site.url).netloc if isinstance(work, Task) else None
-
-
-async def _bulkhead(work: Work, ports: Ports) -> Outcome | None:
-    """One site's bug becomes that site's outcome; None for nothing to tell. The one broad `except` of this package."""
-    started = ports.clock.monotonic()
-    site = work.site.name if isinstance(work, Task) else work.site
-    try:
-        return await (sync_site(work, ports) if isinstance(work, Task) else redeliver(work, ports))
-    except StateError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the bulkhead between sites
-        bug, now = Bug(error), ports.clock.now()
-        ports.state.record_crash(site, bug, at=now, next_at=now + timedelta(seconds=HELD_SECONDS))
-        return Outcome(site, Result.CRASHED, ports.clock.monotonic() - started, bug)

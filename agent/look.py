@@ -3,33 +3,29 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from agent.clock import SYSTEM
 from agent.errors import UsageError
 from agent.exchange import Observer
+from agent.kept import read_state
 from agent.naming import chosen_sites
-from agent.schedule import moment_for, next_slot
+from agent.schedule import STALE_AFTER, moment_for, next_slot
 from agent.settings import Settings, SiteSettings
 from agent.state.history import History
 from agent.state.records import Delivery, RunRow, Snapshot
-from agent.state.store import read_store
 from agent.structure.diff import Changes, diff
 from agent.structure.model import Structure
 from agent.structure.payload import iso_utc
-from agent.sync import read_site
-from agent.telemetry.observers import log_exchange
-
-STALE_AFTER = timedelta(hours=26)
-"""A day and some tolerance: older structures mean that a slot was missed."""
 
 
 async def look_at(settings: Settings, site: SiteSettings, *, observers: tuple[Observer, ...] = ()) -> Structure:
     """The site's structure as it is now; nothing is pushed or stored. Raises SiteError."""
     # The network is half of the start: what only asks the state does without it.
     from agent.bootstrap import site_reader
+    from agent.sync import read_site
+    from agent.telemetry.observers import log_exchange
 
     reader = site_reader(settings, [site], observers=(log_exchange, *observers))
     return await read_site(site.as_site(), reader=reader, choices=settings.choices_for(site))
@@ -148,15 +144,12 @@ def _known_name(settings: Settings, site: str, history: History | None) -> str:
 
 @contextmanager
 def _history(settings: Settings) -> Iterator[History | None]:
-    store = read_store(Path(settings.state.dir))
-    if store is None:
-        yield None
-        return
-    history = History(store)
+    history = read_state(settings)
     try:
         yield history
     finally:
-        history.close()
+        if history:
+            history.close()
 
 
 def _exact(moment: datetime | None) -> str | None:

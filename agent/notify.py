@@ -22,6 +22,7 @@ from agent.clock import Clock
 from agent.errors import AgentError, NotificationFailed
 from agent.exchange import Observer
 from agent.faults import RECEIVER
+from agent.net.resolver import Resolver
 from agent.outages import Turn, Turning
 from agent.outcome import Outcome
 from agent.redact import Redactor
@@ -69,8 +70,7 @@ class _Message:
 class _Channel:
     """A short queue and whoever sends what is in it, one after another."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
         self._queue: asyncio.Queue[_Message] = asyncio.Queue(QUEUED)
         self._dropped = 0
 
@@ -80,12 +80,12 @@ class _Channel:
         except asyncio.QueueFull:
             self._dropped += 1
 
-    async def send_all(self) -> None:
+    async def send_all(self, transport: Transport) -> None:
         """Send what comes, until cancelled."""
         while True:
             message = await self._queue.get()
             try:
-                await self._send(message)
+                await _send(transport, message)
             except AgentError as error:
                 _tell(error)
             finally:
@@ -98,18 +98,17 @@ class _Channel:
         """Wait until all is sent."""
         await self._queue.join()
 
-    async def _send(self, message: _Message) -> None:
-        if message.body is None:
-            answer = await self._transport.fetch("GET", message.url, retry=TWICE)
-        else:
-            headers = {"Content-Type": "application/json"}
-            headers |= {SIGNATURE_HEADER: message.signature} if message.signature else {}
-            answer = await self._transport.fetch(
-                "POST", message.url, headers=headers, content=message.body, retry=TWICE
-            )
-        if not 200 <= answer.status < 300:
-            what, where = "ping" if message.body is None else "webhook", urlsplit(message.url).hostname
-            raise _failed(f"{where} answered the {what} with {answer.status}")
+
+async def _send(transport: Transport, message: _Message) -> None:
+    if message.body is None:
+        answer = await transport.fetch("GET", message.url, retry=TWICE)
+    else:
+        headers = {"Content-Type": "application/json"}
+        headers |= {SIGNATURE_HEADER: message.signature} if message.signature else {}
+        answer = await transport.fetch("POST", message.url, headers=headers, content=message.body, retry=TWICE)
+    if not 200 <= answer.status < 300:
+        what, where = "ping" if message.body is None else "webhook", urlsplit(message.url).hostname
+        raise _failed(f"{where} answered the {what} with {answer.status}")
 
 
 class Notifier:
@@ -189,6 +188,7 @@ async def open_notifier(
     receivers: Receivers,
     *,
     ssl_context: ssl.SSLContext,
+    resolver: Resolver,
     redactor: Redactor,
     clock: Clock,
     failing: Iterable[str],
@@ -199,17 +199,19 @@ async def open_notifier(
 
     patience_seconds   how long the end of the block waits for what is not sent yet
     """
-    async with open_transport(
-        faults=RECEIVER, ssl_context=ssl_context, limits=LIMITS, clock=clock, observers=observers
-    ) as transport:
-        # A webhook that hangs must not make a switch believe that we are dead.
-        channels = _Channel(transport), _Channel(transport)
-        sending = [asyncio.create_task(channel.send_all(), name="notify") for channel in channels if receivers]
-        pings, webhooks = channels
+    # A webhook that hangs must not make a switch believe that we are dead.
+    channels = pings, webhooks = _Channel(), _Channel()
+    notifier = Notifier(receivers, pings=pings, webhooks=webhooks, redactor=redactor, clock=clock, failing=failing)
+    if not receivers:
+        yield notifier
+        return
+    opened = open_transport(
+        faults=RECEIVER, ssl_context=ssl_context, resolver=resolver, limits=LIMITS, clock=clock, observers=observers
+    )
+    async with opened as transport:
+        sending = [asyncio.create_task(channel.send_all(transport), name="notify") for channel in channels]
         try:
-            yield Notifier(
-                receivers, pings=pings, webhooks=webhooks, redactor=redactor, clock=clock, failing=failing
-            )
+            yield notifier
             await _all_sent(channels, patience_seconds)
         finally:
             for task in sending:

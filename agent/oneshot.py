@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from agent.asjson import outcome_json
 from agent.bootstrap import ANY_FREE_PORT, Agent, open_agent
-from agent.errors import StateError, StateUnwritable
-from agent.fleet import Fleet, Told, Work
+from agent.bulkhead import Work
+from agent.crowds import Locate
+from agent.errors import SiteInHand, StateError, StateUnwritable
+from agent.fleet import Fleet, Told
 from agent.ops.access import find_access
 from agent.ops.following import Heard, follow
 from agent.outcome import Outcome
@@ -17,6 +19,13 @@ from agent.schedule import slot_at
 from agent.settings import Settings, SiteSettings
 from agent.state.records import Delivery, Result, Trigger
 from agent.sync import Ports, Task
+
+
+class Within(TypedDict, total=False):
+    """What bounds a pass besides its places; see `Fleet`."""
+
+    most: int
+    locate: Locate
 
 
 async def sync_now(
@@ -49,31 +58,46 @@ async def sync_on_demand(agent: Agent, *, heard: Heard = lambda _: None) -> list
         heard(outcome_json(outcome))
 
     tasks = [Task(site, slot_at(agent.moments[site.name], now).day, Trigger.DEMAND) for site in agent.sites]
-    outcomes = await sync_all(tasks, ports, at_once=at_once, told=told)
+    within: Within = {"most": agent.most_in_hand, "locate": agent.locate}
+    outcomes = await sync_all(tasks, ports, at_once=at_once, told=told, **within)
     unread = [outcome.site for outcome in outcomes if outcome.result is Result.UNREADABLE]
     owed = [delivery for site in unread if (delivery := agent.ledger.waiting(site, now=now))]
-    await redeliver_all(owed, ports, at_once=at_once, told=agent.told)
+    await redeliver_all(owed, ports, at_once=at_once, told=agent.told, **within)
     return outcomes
 
 
-async def sync_all(tasks: Iterable[Task], ports: Ports, *, at_once: int, told: Told) -> list[Outcome]:
+async def sync_all(
+    tasks: Iterable[Task], ports: Ports, *, at_once: int, told: Told, **within: Unpack[Within]
+) -> list[Outcome]:
     """Sync these sites, `at_once` of ordinary speed at a time; one outcome each, in their order."""
-    return await _each({task.site.name: task for task in tasks}, ports, places=at_once, told=told)
+    return await _each({task.site.name: task for task in tasks}, ports, places=at_once, told=told, **within)
 
 
-async def redeliver_all(deliveries: Iterable[Delivery], ports: Ports, *, at_once: int, told: Told) -> list[Outcome]:
+async def redeliver_all(
+    deliveries: Iterable[Delivery], ports: Ports, *, at_once: int, told: Told, **within: Unpack[Within]
+) -> list[Outcome]:
     """Send these owed documents again."""
-    return await _each({owed.site: owed for owed in deliveries}, ports, places=at_once, told=told)
+    return await _each({owed.site: owed for owed in deliveries}, ports, places=at_once, told=told, **within)
 
 
-async def _each(works: Mapping[str, Work], ports: Ports, *, places: int, told: Told) -> list[Outcome]:
+async def _each(
+    works: Mapping[str, Work], ports: Ports, *, places: int, told: Told, **within: Unpack[Within]
+) -> list[Outcome]:
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def failed(error: StateError) -> None:
         if not broken.done():
             broken.set_exception(error)
 
-    fleet = Fleet(lambda site, _: (works[site], ports), places=places, told=told, failed=failed)
+    elsewhere: set[str] = set()
+
+    def find(site: str, _: bool) -> tuple[Work, Ports] | None:
+        if ports.state.take(site):
+            return works[site], ports
+        elsewhere.add(site)
+        return None
+
+    fleet = Fleet(find, places=places, told=told, failed=failed, ended=ports.state.give_back, **within)
     outcomes = [fleet.add(site) for site in works]
     ends: list[asyncio.Future[Any]] = [broken, asyncio.gather(*outcomes, return_exceptions=True)]
     try:
@@ -82,4 +106,17 @@ async def _each(works: Mapping[str, Work], ports: Ports, *, places: int, told: T
         await fleet.drain(0)
     if broken.done():
         broken.result()
-    return [outcome.result() for outcome in outcomes if not outcome.cancelled()]
+    for site in elsewhere:
+        told(in_hand_elsewhere(site))
+    ended = {site: outcome.result() for site, outcome in zip(works, outcomes, strict=True) if not outcome.cancelled()}
+    return [ended.get(site) or in_hand_elsewhere(site) for site in works if site in ended or site in elsewhere]
+
+
+def in_hand_elsewhere(site: str) -> Outcome:
+    """Another worker of the fleet is at it: its structure is as new as ours would be."""
+    error = SiteInHand(
+        f"{site}: another worker is at it at this moment",
+        reason="in_hand",
+        hint=f"See what becomes of it: wpsa history {site}",
+    )
+    return Outcome(site, Result.PENDING, 0.0, error)

@@ -21,7 +21,7 @@ from agent.settings import Settings, SiteSettings
 from agent.telemetry import events
 from agent.telemetry.logs import configure
 
-FIXED: Final = ("state.dir", "hub.listen", "ops.listen", "ops.token")
+FIXED: Final = ("state.dir", "state.url", "hub.listen", "ops.listen", "ops.token")
 """What was opened at the start and stays open."""
 
 log = structlog.stdlib.get_logger("agent")

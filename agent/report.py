@@ -17,7 +17,7 @@ from agent.exchange import Exchange
 from agent.structure.coverage import COVERAGE_REASONS
 from agent.structure.model import Entry, Family, Structure
 from agent.structure.payload import iso_utc
-from agent.telemetry.logs import visible
+from agent.telemetry.visible import visible
 
 PROGRESS_FROM = 3
 """Sites: of two it is soon seen how they went."""

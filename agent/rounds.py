@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from agent.agenda import Agenda
 from agent.bootstrap import Agent
+from agent.bulkhead import Work
 from agent.errors import StateError, UsageError
-from agent.fleet import Fleet, Told, Work
+from agent.fleet import Fleet, Told
 from agent.outcome import Outcome
 from agent.sync import Ports
 from agent.telemetry import events
@@ -18,13 +21,26 @@ STATE_FULL = "state_full"
 log = structlog.stdlib.get_logger("agent")
 
 
+class Order(Protocol):
+    """What each site wants next, and when: `agenda.Agenda` says how."""
+
+    @property
+    def catching_up(self) -> int: ...
+    def __contains__(self, site: str, /) -> bool: ...
+    def due(self, now: datetime) -> list[str]: ...
+    def work_for(self, site: str, *, asked: bool, now: datetime) -> Work | None: ...
+    def is_doubtful(self, site: str) -> bool: ...
+    def put(self, site: str, *, now: datetime) -> None: ...
+
+
 class Rounds:
     """One look after another, none of which waits for what the one before has begun.
 
-    told   hear of each outcome, besides those whom the agent tells
+    told     hear of each outcome, besides those whom the agent tells
+    agenda   which many workers share; None for one of its own
     """
 
-    def __init__(self, agent: Agent, *, told: Sequence[Told] = ()) -> None:
+    def __init__(self, agent: Agent, *, told: Sequence[Told] = (), agenda: Order | None = None) -> None:
         self.agent = agent
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails with the StateError that no waiting mends."""
@@ -33,6 +49,7 @@ class Rounds:
         self.looked_at: float | None = None
         """When the last look was, by the clock that never jumps."""
         self._told = told
+        self._shared = agenda
         self._agenda = self._new_agenda()
         self._fleet = Fleet(
             self._find,
@@ -40,6 +57,8 @@ class Rounds:
             told=self._tell,
             failed=self._failed,
             ended=self._put_back,
+            locate=lambda host: self.agent.locate(host),  # noqa: PLW0108 - the agent of that moment
+            most=agent.most_in_hand,
         )
 
     @property
@@ -56,11 +75,23 @@ class Rounds:
 
     def look(self) -> None:
         """Begin everything that is due at this moment, as far as places are free; the rest has its turn after it."""
-        clock = self.agent.ports.clock
-        self.looked_at = clock.monotonic()
+        self.looked_at = self.agent.ports.clock.monotonic()
+        self.begin_due()
+
+    def begin_due(self) -> None:
+        """As at a look; also when somebody else has news of the state, which is no sign that anybody looks."""
+        clock, late = self.agent.ports.clock, self._agenda.catching_up
         try:
             for site in self._agenda.due(clock.now()):
-                self._fleet.add(site, doubtful=self._agenda.is_doubtful(site))
+                self.take_turn(site)
+            if self._agenda.catching_up > late:
+                log.info(
+                    events.CATCH_UP_STARTED,
+                    message="many sites are late, and have their turn one after another",
+                    sites=self._agenda.catching_up,
+                )
+            if self._shared:
+                self._mended()  # it has said itself that it is there
         except StateError as error:
             self._failed(error)
 
@@ -72,6 +103,10 @@ class Rounds:
         """
         self.must_know(site)
         return self._fleet.add(site, asked=True)
+
+    def take_turn(self, site: str) -> asyncio.Future[Outcome]:
+        """Do what is due for a site, when a place is free for it; cancelled when nothing is."""
+        return self._fleet.add(site, doubtful=self._agenda.is_doubtful(site))
 
     def must_know(self, site: str) -> None:
         """Raises UsageError for a site that is not configured."""
@@ -85,32 +120,44 @@ class Rounds:
     def renew(self, agent: Agent) -> None:
         """Go on with another agent: new sites are begun at the next look, what is in hand ends as it began."""
         self.agent = agent
-        self._fleet.places = agent.sites_at_once
+        self._fleet.places, self._fleet.most = agent.sites_at_once, agent.most_in_hand
         self._agenda = self._new_agenda()
 
     async def end(self, *, within_seconds: float) -> None:
         """Begin nothing more; what is in hand may end by itself, what takes longer is cancelled."""
         await self._fleet.drain(within_seconds)
 
-    def _new_agenda(self) -> Agenda:
-        return Agenda(self.agent.sites, self.agent.moments, self.agent.ledger)
+    def _new_agenda(self) -> Order:
+        return self._shared or Agenda(self.agent.sites, self.agent.moments, self.agent.ledger)
 
     def _find(self, site: str, asked: bool) -> tuple[Work, Ports] | None:
-        work = self._agenda.work_for(site, asked=asked, now=self.agent.ports.clock.now())
+        if not self.agent.ledger.take(site):
+            return None
+        try:
+            work = self._agenda.work_for(site, asked=asked, now=self.agent.ports.clock.now())
+        except StateError:
+            self.agent.ledger.give_back(site)
+            raise
         return (work, self.agent.ports) if work else None
 
     def _put_back(self, site: str) -> None:
         try:
-            self._agenda.put(site, now=self.agent.ports.clock.now())
+            try:
+                self._agenda.put(site, now=self.agent.ports.clock.now())
+            finally:
+                self.agent.ledger.give_back(site)
         except StateError as error:
             self._failed(error)
 
     def _tell(self, outcome: Outcome) -> None:
+        self._mended()
+        for told in (self.agent.told, *self._told):
+            told(outcome)
+
+    def _mended(self) -> None:
         if self.trouble:
             self.trouble = None
             log.info(events.STATE_RECOVERED, message="the state can be written again")
-        for told in (self.agent.told, *self._told):
-            told(outcome)
 
     def _failed(self, error: StateError) -> None:
         """What may pass, a full disk among it, is tried again at each look; anything else ends the daemon."""

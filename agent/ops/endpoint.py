@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,12 +17,13 @@ from starlette.routing import Route
 
 from agent.asjson import error_json, outcome_json
 from agent.clock import Clock
-from agent.errors import UsageError
+from agent.errors import StateError, UsageError
 from agent.ops.asks import Order, Orders, TooManyAsks
 from agent.ops.metrics import Metrics
 from agent.outcome import Outcome
 from agent.redact import Redactor
 from agent.rounds import Rounds
+from agent.settings import is_this_machine
 
 BODY_BYTES = 1024 * 1024
 """Ten thousand names of a hundred letters."""
@@ -100,6 +100,8 @@ class Endpoint:
             return JSONResponse(self._hidden(error_json(unknown)), 404)
         except TooManyAsks as full:
             return JSONResponse(error_json(full), 429, {"Retry-After": "30"})
+        except StateError as away:
+            return JSONResponse(self._hidden(error_json(away)), 503, {"Retry-After": "15"})
         url = f"/sync/{order.id}"
         return JSONResponse({"id": order.id, "url": url, "sites": len(order.sites)}, 202, {"Location": url})
 
@@ -168,14 +170,14 @@ class Endpoint:
         """For processes of this machine, and for bearers of the token from elsewhere.
 
         A page in this machine's browser may come from a name that was made to lead here: so without a
-        token only an address, or localhost, will do as the Host.
+        token only an address, or a name of localhost, will do as the Host.
         """
         guarded = self._for_whom_may(handler)
 
         @wraps(handler)
         async def near(request: Request) -> Response:
-            beside = request.client is not None and _is_loopback(request.client.host)
-            if beside and _is_loopback(_host_of(request.headers.get("host", ""))):
+            beside = request.client is not None and is_this_machine(request.client.host)
+            if beside and is_this_machine(_host_of(request.headers.get("host", ""))):
                 return await handler(request)
             return await guarded(request)
 
@@ -193,10 +195,3 @@ def _number(request: Request, name: str) -> int:
 
 def _host_of(header: str) -> str:
     return header[1:].partition("]")[0] if header.startswith("[") else header.partition(":")[0]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import (
@@ -18,22 +18,25 @@ from prometheus_client import (
 
 from agent import __version__
 from agent.exchange import Exchange
+from agent.ops.fleet_series import FleetSeries
 from agent.outcome import Outcome
 from agent.rounds import Rounds
+from agent.schedule import STALE_AFTER
 from agent.state.history import History
 from agent.state.records import Result
 
 SITE_SERIES_MOST = 500
 """Sites that have a time series each; of larger fleets only the sums are shown."""
-STALE_AFTER = timedelta(hours=26)
-"""A day and some tolerance, as `wpsa status` has it."""
 SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 120)
 
 
 class Metrics:
-    """Counts since the start, and how it stands now; `learn` brings what the state remembers of earlier days."""
+    """Counts since the start, and how it stands now; `learn` brings what the state remembers of earlier days.
 
-    def __init__(self, *, now: Callable[[], datetime]) -> None:
+    shared   whether others deliver the same sites: how these stand is then the fleet's to say, see `FleetSeries`
+    """
+
+    def __init__(self, *, now: Callable[[], datetime], shared: bool = False) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._now = now
         self._sites: frozenset[str] = frozenset()
@@ -47,6 +50,12 @@ class Metrics:
             "wpsa_http_requests",
             "Requests to sites and to the backend; status_class is none where no answer came.",
             ["peer", "status_class"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "wpsa_retries",
+            "Requests that were sent once more within a run; error is why: http_503, or how the connection failed.",
+            ["peer", "error"],
             registry=registry,
         )
         self._success = Gauge(
@@ -63,6 +72,8 @@ class Metrics:
             self._runs.labels(result)
         build = Gauge("wpsa_build_info", "The version that runs.", ["version"], registry=registry)
         build.labels(__version__).set(1)
+        if shared:
+            return
         self._show("wpsa_sites", "Configured sites.", lambda: len(self._sites))
         self._show("wpsa_sites_stale", "Sites without a success for 26 hours.", self._stale)
         self._show("wpsa_outbox_pending", "Documents that wait for the backend.", lambda: len(self._owed_at))
@@ -71,10 +82,14 @@ class Metrics:
         )
 
     @asynccontextmanager
-    async def fed_by(self, rounds: Rounds) -> AsyncIterator[None]:
-        """Within the block, what is in hand; and by and by what the state remembers."""
+    async def fed_by(self, rounds: Rounds, *, fleet: FleetSeries | None = None) -> AsyncIterator[None]:
+        """Within the block, what is in hand; and by and by what the state remembers, or how the fleet stands."""
         self._show("wpsa_sites_in_hand", "Sites that are read or pushed at the moment.", lambda: rounds.in_hand)
         self._show("wpsa_sites_waiting", "Sites that wait for a free place.", lambda: rounds.waiting)
+        if fleet:
+            self.registry.register(fleet)
+            yield
+            return
         self.watch(site.name for site in rounds.agent.sites)
         learning = asyncio.create_task(self.learn(rounds.agent.ledger), name="metrics")
         try:
@@ -109,6 +124,8 @@ class Metrics:
         self._runs.labels(outcome.result).inc()
         self._seconds.observe(outcome.duration_seconds)
         at, site = self._now().timestamp(), outcome.site
+        if site not in self._sites:
+            return  # taken out of the settings meanwhile, or one of a fleet, of which each worker does a share
         match outcome.result:
             case Result.DELIVERED:
                 self._owed_at.pop(site, None)
@@ -120,6 +137,8 @@ class Metrics:
     def exchange(self, exchange: Exchange) -> None:
         status_class = f"{exchange.status // 100}xx" if exchange.status else "none"
         self._requests.labels(exchange.peer, status_class).inc()
+        if exchange.retry_of:
+            self._retries.labels(exchange.peer, exchange.retry_of).inc()
 
     def reloaded(self, *, successful: bool) -> None:
         self._reloaded.set(successful)

@@ -12,6 +12,7 @@ import structlog
 from agent.redact import Redactor
 from agent.telemetry import events
 from agent.telemetry.lines import LineHandler, LineQueue
+from agent.telemetry.visible import visible
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Format = Literal["auto", "json", "console"]
@@ -22,8 +23,6 @@ _BODIES = ("payload", "body")
 # They log whole URLs, or each of their own steps.
 _QUIET_LIBRARIES = ("httpx", "httpcore", "h11", "apscheduler", "asyncio", "uvicorn", "stamina", "django", "tzlocal")
 
-# C0 without newline and tab, DEL and C1, and the bidirectional controls that reorder a line.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -118,11 +117,6 @@ def _sentence_first(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
     for key, value in event.items():
         event[key] = visible(value) if isinstance(value, str) else value
     return event
-
-
-def visible(text: str) -> str:
-    """The text without anything that could move a cursor, forge a line or reverse its reading."""
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class _Cut:

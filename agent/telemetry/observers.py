@@ -30,6 +30,7 @@ def log_exchange(exchange: Exchange) -> None:
         payload=_shown(exchange.request_body),
         body=_shown(exchange.answer_body),
         error=str(exchange.error) if exchange.error else None,
+        **({"retry_of": exchange.retry_of} if exchange.retry_of else {}),
     )
 
 

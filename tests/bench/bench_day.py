@@ -36,6 +36,7 @@ from agent.outcome import Outcome
 from agent.redact import Redactor
 from agent.rounds import Rounds
 from agent.schedule import moment_for
+from agent.settings import Settings
 from agent.state.ledger import Ledger
 from agent.state.records import Result
 from agent.state.store import open_store
@@ -162,7 +163,7 @@ async def _live_through(day: Day, names: Sequence[str], ledger: Ledger, seed: in
             ),
             ledger=ledger,
             moments=moments,
-            sites_at_once=16,
+            sites_at_once=Settings().reading.sites_at_once,
             state_folder=Path(),
             hub_url=None,
             told=told,

@@ -44,7 +44,7 @@ async def test_the_names_of_the_house_are_there(metrics: Metrics, rounds: Rounds
 
     assert {
         "wpsa_runs_total", "wpsa_run_duration_seconds", "wpsa_site_last_success_timestamp_seconds",
-        "wpsa_outbox_pending", "wpsa_outbox_oldest_pending_age_seconds", "wpsa_http_requests_total",
+        "wpsa_outbox_pending", "wpsa_outbox_oldest_pending_age_seconds", "wpsa_http_requests_total", "wpsa_retries_total",
         "wpsa_build_info", "wpsa_config_last_reload_successful", "wpsa_sites", "wpsa_sites_stale",
         "wpsa_sites_in_hand", "wpsa_sites_waiting", "process_resident_memory_bytes",
     } <= names  # fmt: skip
@@ -115,6 +115,15 @@ async def test_requests_are_counted_by_peer_and_class_of_status(metrics: Metrics
     assert of(metrics, 'wpsa_http_requests_total{peer="site",status_class="2xx"}') == 2
     assert of(metrics, 'wpsa_http_requests_total{peer="site",status_class="none"}') == 1
     assert "shop.example" not in metrics.exposition().decode()
+
+
+async def test_what_is_sent_once_more_is_counted_by_its_reason(metrics: Metrics) -> None:
+    for reason in (None, "http_503", "reset", "http_503"):
+        metrics.exchange(Exchange("backend", "POST", "https://api.example/", 200, 0.1, retry_of=reason))
+
+    assert of(metrics, 'wpsa_retries_total{error="http_503",peer="backend"}') == 2
+    assert of(metrics, 'wpsa_retries_total{error="reset",peer="backend"}') == 1
+    assert of(metrics, 'wpsa_http_requests_total{peer="backend",status_class="2xx"}') == 4
 
 
 async def test_a_large_fleet_has_no_series_for_each_site(metrics: Metrics) -> None:

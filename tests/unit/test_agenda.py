@@ -1,19 +1,22 @@
 """What each site wants next: in order, from the state alone."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from builders import NOW, a_receipt, a_site, a_structure
 from fakes import NINE, ManualClock
 
-from agent.agenda import Agenda
+from agent.agenda import CAUGHT_UP_AT_ONCE, Agenda
 from agent.errors import AgentError, BackendUnreachable, SiteUnreachable
+from agent.schedule import DailyMoment
 from agent.state.ledger import Ledger
 from agent.state.records import Delivery, Trigger
 from agent.sync import Task
 
 DAY = NOW.date()
+UTC_ZONE = ZoneInfo("UTC")
 NEXT = NOW - timedelta(hours=1) + timedelta(days=1)
 """When the slot after today's begins: the moment is at nine."""
 
@@ -89,6 +92,44 @@ def test_after_a_clock_went_back_the_state_is_asked_anew(agenda: Agenda, ledger:
 
     assert agenda.due(future - timedelta(seconds=50)) == []
     assert sorted(agenda.due(NOW)) == ["a", "b"]
+
+
+def test_a_long_standstill_of_many_sites_is_made_up_for_without_a_rush(ledger: Ledger) -> None:
+    """After a restart ten thousand sites were read as fast as they answered."""
+    late = [f"site-{number}" for number in range(150)]
+    moments = {name: DailyMoment(time(number % 24), UTC_ZONE) for number, name in enumerate(late)} | {"new": NINE}
+    for name in late:
+        ledger.begin(name, trigger=Trigger.SCHEDULE, day=DAY - timedelta(days=3), at=NOW)
+    agenda = Agenda([a_site(name) for name in moments], moments, ledger)
+
+    looks = [agenda.due(NOW + timedelta(seconds=15 * number)) for number in range(70)]
+
+    assert "new" in looks[0]
+    assert len(looks[0]) == 1 + CAUGHT_UP_AT_ONCE
+    assert {moments[name].at.hour for name in looks[0] if name != "new"} == {0, 1, 2}
+    assert max(map(len, looks[1:])) <= 3
+    assert sorted(name for look in looks for name in look) == sorted(moments)
+    assert not any(looks[62:])
+
+
+def test_the_few_that_a_short_standstill_made_late_have_their_turn_at_once(ledger: Ledger) -> None:
+    late = [f"site-{number}" for number in range(CAUGHT_UP_AT_ONCE)]
+    for name in late:
+        ledger.begin(name, trigger=Trigger.SCHEDULE, day=DAY - timedelta(days=3), at=NOW)
+    agenda = Agenda([a_site(name) for name in late], dict.fromkeys(late, NINE), ledger)
+
+    assert sorted(agenda.due(NOW)) == sorted(late)
+
+
+def test_many_sites_that_want_the_same_moment_have_it(ledger: Ledger) -> None:
+    """It is the operator's choice, and no standstill."""
+    names = [f"site-{number}" for number in range(2 * CAUGHT_UP_AT_ONCE)]
+    for name in names:
+        delivered(ledger, name)
+    agenda = Agenda([a_site(name) for name in names], dict.fromkeys(names, NINE), ledger)
+
+    assert agenda.due(NEXT - timedelta(seconds=5)) == []
+    assert len(agenda.due(NEXT + timedelta(seconds=10))) == len(names)
 
 
 def test_a_site_that_is_not_configured_is_no_matter_of_the_agenda(agenda: Agenda) -> None:

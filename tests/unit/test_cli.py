@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -291,3 +292,34 @@ def test_nothing_heavy_is_imported_before_a_verb_needs_it() -> None:
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_what_is_only_looked_up_goes_without_network_and_log(tmp_path: Path) -> None:
+    """`wpsa status` stands in prompts and scripts: half of its time was imports."""
+    code = (
+        "import contextlib, io, sys; from agent.cli import cli\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    cli(['status'])\n"
+        "print([m for m in sys.argv[1:] if m in sys.modules])"
+    )
+    heavy = ("django", "apscheduler", "uvicorn", "httpx", "h11", "stamina", "structlog", "agent.sync")
+    environ = ONE_SITE | {"WPSA_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
+
+    done = subprocess.run([sys.executable, "-c", code, *heavy], env=environ, capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_bug_of_a_verb_that_logs_nothing_has_its_traceback_at_debug(
+    wpsa: Wpsa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("key-of-the-shop")
+
+    monkeypatch.setattr("agent.look.standings", broken)
+
+    code, _, err = wpsa("--log-level", "debug", "status", **ONE_SITE)
+
+    assert code == 70
+    assert "Traceback" in err
+    assert "key-of-the-shop" not in err

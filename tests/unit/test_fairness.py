@@ -14,8 +14,9 @@ from fakes import TIME_ALONE, FakeBackend
 
 from agent import fleet as fleets
 from agent.clock import Clock
+from agent.crowds import SITES_PER_SERVER
 from agent.errors import SiteUnreachable
-from agent.fleet import SITES_PER_HOST, Fleet
+from agent.fleet import Fleet
 from agent.outcome import Outcome
 from agent.state.records import Run, Trigger
 from agent.structure.diff import Changes
@@ -79,7 +80,9 @@ def ports(reader: Reader) -> Ports:
     return Ports(reader, FakeBackend(), Forgetful(), clock, choices_for=lambda _: Choices())  # type: ignore[arg-type]
 
 
-def a_fleet(reader: Reader, told: Callable[[Outcome], None], *, places: int = 16, hosts: int = 0) -> Fleet:
+def a_fleet(
+    reader: Reader, told: Callable[[Outcome], None], *, places: int = 16, hosts: int = 0, **more: Any
+) -> Fleet:
     with_ports = ports(reader)
 
     def find(name: str, _: bool) -> tuple[Task, Ports]:
@@ -89,7 +92,7 @@ def a_fleet(reader: Reader, told: Callable[[Outcome], None], *, places: int = 16
     def failed(error: Exception) -> None:
         raise error
 
-    return Fleet(find, places=places, told=told, failed=failed)
+    return Fleet(find, places=places, told=told, failed=failed, **more)
 
 
 async def finished_after(names: list[str], *, hostile: set[str], seed: int, doubtful: bool = False) -> dict[str, float]:
@@ -175,7 +178,7 @@ async def test_no_host_is_asked_for_many_sites_at_once() -> None:
 
     await asyncio.wait(outcomes)
 
-    assert (len(ended), reader.most) == (40, SITES_PER_HOST)
+    assert (len(ended), reader.most) == (40, SITES_PER_SERVER)
 
 
 async def test_a_crowded_host_holds_up_no_other() -> None:
@@ -199,6 +202,102 @@ async def test_a_crowded_host_holds_up_no_other() -> None:
 
     assert outcome.site == "alone"
     assert heard == ["alone"]
+
+
+class Names:
+    """Hosts and the servers behind them; looking one up takes a tenth of a second."""
+
+    def __init__(self, **servers: str) -> None:
+        self.servers = servers
+
+    async def locate(self, host: str) -> str | None:
+        await asyncio.sleep(0.1)
+        return self.servers.get(host.removesuffix(".example"))
+
+
+async def test_no_server_is_asked_for_many_sites_at_once_however_many_names_it_has() -> None:
+    names = [f"shared{number}" for number in range(60)]
+    reader, ended = Reader(seed=1), list[str]()
+    servers = Names(**dict.fromkeys(names, "192.0.2.1:"))
+    fleet = a_fleet(reader, lambda outcome: ended.append(outcome.site), places=64, locate=servers.locate)
+    for name in names:
+        fleet.add(name)
+    await asyncio.sleep(0.2)
+    for name in names[30:35]:
+        fleet.add(name, asked=True)
+
+    at_once = []
+    while len(ended) < len(names):
+        at_once.append(len(reader.reading))
+        await asyncio.sleep(0.05)
+
+    assert max(at_once) == reader.most == SITES_PER_SERVER
+    assert sorted(ended) == sorted(names)
+    assert max(map(ended.index, names[30:35])) < 20
+
+
+async def test_a_crowd_behind_one_address_takes_no_place_from_others() -> None:
+    """Sixty sites that hang, each under a name of its own; the one elsewhere comes after them in the queue."""
+    names = [f"shared{number}" for number in range(60)]
+    reader = Reader(seed=1, hostile=names)
+    servers = Names(**dict.fromkeys(names, "192.0.2.1:"))
+    began = asyncio.get_running_loop().time()
+    fleet = a_fleet(reader, lambda _: None, places=8, locate=servers.locate)
+    for name in names:
+        fleet.add(name)
+    await fleet.add("alone")
+    seconds = asyncio.get_running_loop().time() - began
+    await fleet.drain(0)
+
+    assert seconds < 10
+    assert (fleet.in_hand, fleet.waiting) == (0, 0)
+
+
+async def test_who_waits_for_a_server_is_let_in_when_another_before_him_has_gone_or_moved() -> None:
+    names = [f"shared{number}" for number in range(12)]
+    reader, ended = Reader(seed=1), set[str]()
+    servers = Names(**dict.fromkeys(names, "192.0.2.1:"))
+    fleet = a_fleet(reader, lambda outcome: ended.add(outcome.site), places=16, locate=servers.locate)
+    find, gone = fleet._find, set[str]()  # noqa: SLF001
+    fleet._find = lambda name, asked: None if name in gone else find(name, asked)  # noqa: SLF001
+    outcomes = [fleet.add(name) for name in names]
+    await asyncio.sleep(0.2)
+
+    gone |= set(names[4:8])
+    servers.servers |= dict.fromkeys(names[8:10], "192.0.2.2:")
+    async with asyncio.timeout(60):
+        await asyncio.wait(outcomes)
+
+    assert ended == set(names) - gone
+
+
+async def test_what_is_looked_up_at_the_end_is_not_begun_after_it() -> None:
+    names = [f"shared{number}" for number in range(8)]
+    reader = Reader(seed=1)
+    fleet = a_fleet(reader, lambda _: None, places=8, locate=Names(**dict.fromkeys(names, "192.0.2.1:")).locate)
+    outcomes = [fleet.add(name) for name in names]
+
+    await asyncio.sleep(0.05)
+    await fleet.drain(30)
+
+    assert sum(not outcome.cancelled() for outcome in outcomes) == SITES_PER_SERVER
+    assert (fleet.in_hand, fleet.waiting) == (0, 0)
+    assert all(outcome.done() for outcome in outcomes)
+
+
+async def test_no_more_are_in_hand_than_there_are_descriptors_for() -> None:
+    names = [f"site-{number}" for number in range(60)]
+    reader, ended = Reader(seed=1, hostile=names[:6]), set[str]()
+    fleet = a_fleet(reader, lambda outcome: ended.add(outcome.site), places=16, most=8)
+    for name in names:
+        fleet.add(name, doubtful=name in names[:6])
+
+    while len(ended) < 54:
+        await asyncio.sleep(1)
+    await fleet.drain(0)
+
+    assert reader.most == 8
+    assert ended == set(names[6:])
 
 
 async def test_the_schedule_keeps_its_share_however_much_is_asked_for() -> None:

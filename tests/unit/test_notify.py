@@ -14,6 +14,7 @@ from fakes import Logs, ManualClock, RawServer, Said, answer, raw_server, silenc
 
 from agent.errors import LoginRefused, SiteUnreachable
 from agent.fleet import Told
+from agent.net.resolver import Resolver
 from agent.notify import QUEUED, ROUND_SECONDS, Notifier, Receivers, open_notifier
 from agent.outages import Outages
 from agent.outcome import Outcome
@@ -43,7 +44,7 @@ def notifying(clock: ManualClock, redactor: Redactor, logs: Logs) -> Open:
             named["site_pings"] = {site: f"{server.url}{path}" for site, path in who.get("site_pings", {}).items()}
             receivers = Receivers(**named)
             async with open_notifier(
-                receivers, ssl_context=ssl.create_default_context(), redactor=redactor, clock=clock.clock,
+                receivers, ssl_context=ssl.create_default_context(), resolver=Resolver(), redactor=redactor, clock=clock.clock,
                 failing=failing, patience_seconds=patience_seconds,
             ) as notifier:  # fmt: skip
                 since = dict.fromkeys(failing, clock.at)

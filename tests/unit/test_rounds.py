@@ -98,6 +98,25 @@ async def test_a_standstill_of_days_is_caught_up_once(rounds: Rounds, backend: F
     assert len(backend.asked) == 4
 
 
+async def test_what_a_standstill_made_late_comes_one_after_another_and_the_log_says_so(
+    ledger: Ledger, clock: ManualClock, backend: FakeBackend, state_folder: Path, logs: Logs
+) -> None:
+    names = [f"site-{number}" for number in range(40)]
+    reader = FakeReader(dict.fromkeys(names, answers()))
+    rounds = Rounds(an_agent(ledger, clock, reader, backend, state_folder))
+    await look(rounds)
+    clock.advance(days=3)
+
+    pushes = []
+    for minutes in (0, 1, 20, 1):
+        clock.advance(minutes=minutes)
+        await look(rounds)
+        pushes.append(len(backend.asked))
+
+    assert pushes == [40 + 16, 40 + 17, 80, 80]
+    assert [line["sites"] for line in logs.lines if line["event"] == "catchup.started"] == [24]
+
+
 async def test_a_clock_that_goes_back_pushes_nothing(rounds: Rounds, backend: FakeBackend, clock: ManualClock) -> None:
     await look(rounds)
     clock.advance(days=-3)

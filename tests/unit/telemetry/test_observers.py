@@ -7,9 +7,9 @@ import pytest
 from builders import NOW, a_receipt, a_structure
 from fakes import Logs, ManualClock
 
+from agent.bulkhead import Bug
 from agent.errors import BackendUnreachable, DeliveryRejected, SiteUnreachable
 from agent.exchange import Exchange
-from agent.fleet import Bug
 from agent.outages import Outages, Turn, Turning
 from agent.outcome import Outcome
 from agent.redact import Redactor
