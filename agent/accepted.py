@@ -75,6 +75,18 @@ def _secret_url(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _database_url(secret: SecretStr) -> SecretStr:
+    """A PostgreSQL's address, whose password is one more secret."""
+    try:
+        parts = urlsplit(secret.get_secret_value().strip())
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("postgresql", "postgres") or not (parts.hostname or "host=" in parts.query):
+        raise ValueError("is not an address such as postgresql://user:password@host/database")
+    return SecretStr(secret.get_secret_value().strip())
+
+
 def _wall_time(at: time) -> time:
     if at.tzinfo is not None:
         raise ValueError("must be a time without a zone; the zone is WPSA_SCHEDULE_TIMEZONE")
@@ -88,6 +100,7 @@ ListenAddressOrOff = Annotated[str, AfterValidator(_listen_address_or_off)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Secret = Annotated[SecretStr, AfterValidator(_not_blank_secret)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 Key = Annotated[Secret, AfterValidator(_header_secret)]
 WallTime = Annotated[time, AfterValidator(_wall_time)]
 ApiPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*/$")]

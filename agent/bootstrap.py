@@ -1,9 +1,11 @@
 """The composition root: settings become a working agent here and nowhere else."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -16,20 +18,24 @@ from agent.backend.offers import LIMITS as BESIDES
 from agent.backend.offers import Offers
 from agent.backend.reports import open_reports
 from agent.clock import SYSTEM, Clock
+from agent.crowds import Locate, nowhere
+from agent.descriptors import most_in_hand
 from agent.destination import Backend, configured_backend, hub_as_backend
 from agent.detour import Detour
 from agent.errors import StateError
 from agent.exchange import Observer
 from agent.fleet import Told
 from agent.net.resolver import Resolver
-from agent.notify import Receivers, open_notifier
+from agent.notify import Notifier, open_notifier
 from agent.outages import Outages
 from agent.premises import Premises, open_premises
 from agent.redact import Redactor
-from agent.schedule import DailyMoment, moment_for
+from agent.roster import Roster, TableRoster, choices_for, listed, moments_of, receivers_of
+from agent.schedule import DailyMoment
+from agent.servers import locator
 from agent.settings import Settings, SiteSettings
 from agent.state.ledger import Ledger
-from agent.structure.model import Choices, Site
+from agent.structure.model import Site
 from agent.sync import Ports
 from agent.telemetry.observers import log_exchange, log_outcome
 from agent.transport import Limits, Transport, open_transport
@@ -61,6 +67,10 @@ class Agent:
     """What the backend offers besides."""
     poll_seconds: float = field(default=0, kw_only=True)
     """Between two looks for what somebody asks for there; 0 for none."""
+    most_in_hand: int = field(default=sys.maxsize, kw_only=True)
+    """Sites, with those that wait for an answer beside the others."""
+    locate: Locate = field(default=nowhere, kw_only=True)
+    """The server behind a site's host."""
 
 
 @asynccontextmanager
@@ -92,38 +102,34 @@ async def move_in(
     clock: Clock = SYSTEM,
     observers: tuple[Observer, ...] = (log_exchange,),
     patience_seconds: float = 0.2,
+    roster: Roster | None = None,
 ) -> AsyncIterator[Agent]:
     """An agent by these settings; another one may still end its work in the same premises. Raises ConfigError.
 
+    roster             of the sites of a large fleet, in place of a list
     patience_seconds   for notifications that are not sent yet at the end of the block
     """
     redactor, hub = premises.redactor, premises.hub
-    backend = hub_as_backend(hub, sites) if hub else configured_backend(settings, sites, redactor, clock=clock)
-    names = {site.called for site in sites}
-    failing = {site: since for site, since in premises.ledger.failing_since().items() if site in names}
-    notifying = open_notifier(
-        receivers_of(settings, sites),
-        ssl_context=_ssl_context(), redactor=redactor, clock=clock, failing=failing, observers=(log_exchange,),
-        patience_seconds=patience_seconds,
-    )  # fmt: skip
-    ledger = premises.ledger
+    roster = listed(sites) if roster is None else roster
+    backend = hub_as_backend(hub, sites) if hub else configured_backend(settings, roster, redactor, clock=clock)
+    ledger, failing = premises.ledger, _failing(premises.ledger, roster)
     async with (
         _backend_transport(clock, observers) as http,
         _backend_transport(clock, observers, limits=BESIDES) as besides,
-        notifying as notifier,
+        _open_notifier(settings, roster, redactor, clock, failing, patience_seconds) as notifier,
     ):
         client = _remembering_client(backend, http, ledger, settings, clock=clock, is_hub=hub is not None)
         ledger.heed(client)
-        offers, moments = _offers(backend, client, besides, redactor), moments_of(settings, sites)
+        offers, moments = _offers(backend, client, besides, redactor, roster), moments_of(settings, roster)
         async with open_reports(offers, moments, clock=clock, patience_seconds=patience_seconds) as reports:
             yield Agent(
                 sites=tuple(site.as_site() for site in sites),
                 ports=Ports(
-                    reader=site_reader(settings, sites, clock=clock, observers=observers, begun=notifier.begun),
+                    reader=site_reader(settings, roster, clock=clock, observers=observers, begun=notifier.begun),
                     backend=client,
                     state=ledger,
                     clock=clock,
-                    choices_for=choices_for(settings, sites),
+                    choices_for=choices_for(settings, roster),
                     chosen=offers.chosen,
                 ),
                 ledger=ledger,
@@ -134,7 +140,35 @@ async def move_in(
                 hub_url=hub.url if hub else None,
                 offers=offers,
                 poll_seconds=settings.backend.poll_seconds,
+                most_in_hand=most_in_hand(len(sites) or sys.maxsize, settings.reading),
+                locate=locator(_resolver()),
             )
+
+
+def _failing(ledger: Ledger, roster: Roster) -> dict[str, datetime]:
+    """Since when each site at hand fails; of a large fleet none is, and nobody asks for all of them."""
+    names = set(roster)
+    return {site: since for site, since in ledger.failing_since().items() if site in names} if names else {}
+
+
+def _open_notifier(
+    settings: Settings,
+    roster: Roster,
+    redactor: Redactor,
+    clock: Clock,
+    failing: Mapping[str, datetime],
+    patience_seconds: float,
+) -> AbstractAsyncContextManager[Notifier]:
+    return open_notifier(
+        receivers_of(settings, roster),
+        ssl_context=_ssl_context(),
+        resolver=_resolver(),
+        redactor=redactor,
+        clock=clock,
+        failing=failing,
+        observers=(log_exchange,),
+        patience_seconds=patience_seconds,
+    )
 
 
 def _remembering_client(
@@ -166,14 +200,14 @@ async def open_backend(
     observers: tuple[Observer, ...] = (log_exchange,),
 ) -> AsyncIterator[BackendClient]:
     """The configured backend alone, for looking: no state, no hub."""
-    backend = configured_backend(settings, sites, redactor, clock=clock)
+    backend = configured_backend(settings, listed(sites), redactor, clock=clock)
     async with _backend_transport(clock, observers) as http:
         yield backend_client(backend, http, verify=False, clock=clock)
 
 
 def site_reader(
     settings: Settings,
-    sites: Sequence[SiteSettings],
+    sites: Sequence[SiteSettings] | Roster,
     *,
     clock: Clock = SYSTEM,
     observers: tuple[Observer, ...] = (log_exchange,),
@@ -183,22 +217,15 @@ def site_reader(
 
     begun   hears the name of each site that is about to be read
     """
-    logins = {
-        site.called: Login(site.username, site.application_password.get_secret_value())
-        for site in sites
-        if site.username and site.application_password
-    }
-    gates = {
-        site.called: Login(site.http_username, site.http_password.get_secret_value())
-        for site in sites
-        if site.http_username and site.http_password
-    }
+    roster = sites if isinstance(sites, Mapping) else listed(sites)
     limits = Limits(
         deadline_seconds=settings.reading.deadline_seconds, connections=settings.reading.connections
     )
 
     def open_site(site: Site) -> AbstractAsyncContextManager[Transport]:
         begun(site.name)
+        known = roster[site.name]
+        gate = _login(known.http_username, known.http_password)
         return open_transport(
             faults=faults.SITE,
             ssl_context=_ssl_context(),
@@ -207,41 +234,21 @@ def site_reader(
             clock=clock,
             observers=observers,
             detour=Detour(site.url, site.internal_url) if site.internal_url else None,
-            auth=FrontGate(site, gates[site.name]) if site.name in gates else None,
+            auth=FrontGate(site, gate) if gate else None,
         )
 
-    return SiteReader(open_site, clock, login_for=lambda site: logins.get(site.name))
+    def login_for(site: Site) -> Login | None:
+        known = roster[site.name]
+        return _login(known.username, known.application_password)
+
+    return SiteReader(open_site, clock, login_for=login_for)
 
 
-def moments_of(settings: Settings, sites: Sequence[SiteSettings]) -> dict[str, DailyMoment]:
-    """Each site's daily moment, by its name."""
-    schedule = settings.schedule
-    return {site.called: moment_for(site.called, at=schedule.at, zone=schedule.zone) for site in sites}
+def _login(username: str | None, password: SecretStr | None) -> Login | None:
+    return Login(username, password.get_secret_value()) if username and password else None
 
 
-def receivers_of(settings: Settings, sites: Sequence[SiteSettings]) -> Receivers:
-    """Who is told beside the log."""
-    notify = settings.notify
-    return Receivers(
-        fleet_ping=_revealed(notify.ping_url),
-        site_pings={site.called: site.ping_url.get_secret_value() for site in sites if site.ping_url},
-        webhook=_revealed(notify.webhook_url),
-        webhook_secret=_revealed(notify.webhook_secret),
-        count_change_percent=notify.count_change_percent,
-    )
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None
-
-
-def choices_for(settings: Settings, sites: Sequence[SiteSettings]) -> Callable[[str], Choices]:
-    """The operator's choices by a site's name."""
-    by_name = {site.called: site for site in sites}
-    return lambda name: settings.choices_for(by_name[name])
-
-
-def _offers(backend: Backend, client: BackendClient, http: Transport, redactor: Redactor) -> Offers:
+def _offers(backend: Backend, client: BackendClient, http: Transport, redactor: Redactor, roster: Roster) -> Offers:
     return Offers(
         client,
         http,
@@ -250,6 +257,7 @@ def _offers(backend: Backend, client: BackendClient, http: Transport, redactor: 
         paths=backend.paths,
         targets=backend.targets,
         hide=redactor.hide,
+        known_by=roster.known_by if isinstance(roster, TableRoster) else None,
     )
 
 

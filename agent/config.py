@@ -197,7 +197,7 @@ def _validated(layers: list[Nested], problems: list[str]) -> Settings | None:
         return Layered()
     except ValidationError as error:
         problems += [
-            f"{_option(one['loc'])} {_said(one)}"
+            f"{_option(one['loc'])} {said_of(one)}"
             for one in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         return None
@@ -214,7 +214,7 @@ def _option(location: tuple[int | str, ...]) -> str:
             return ".".join(map(str, location))
 
 
-def _said(problem: Any) -> str:
+def said_of(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "is not a setting"
     if problem["type"].startswith("time_"):
@@ -226,7 +226,7 @@ def _said(problem: Any) -> str:
 def _contradictions(settings: Settings) -> Iterator[str]:
     """What each option allows by itself and all of them together do not."""
     for site in settings.all_sites:
-        yield from _about_login(site)
+        yield from about_login(site)
     yield from _about_backend(settings)
     yield from _about_notify(settings)
     for what, times in (
@@ -236,7 +236,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield from (f"two sites have the {what} {value}" for value, count in times.items() if count > 1)
 
 
-def _about_login(site: SiteSettings) -> Iterator[str]:
+def about_login(site: SiteSettings) -> Iterator[str]:
     if bool(site.username) != bool(site.application_password):
         yield f"site {site.called}: username and application_password go together"
     if bool(site.http_username) != bool(site.http_password):
@@ -250,6 +250,8 @@ def _about_backend(settings: Settings) -> Iterator[str]:
     if bool(backend.email) != bool(backend.password):
         yield "WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD go together"
     if backend.url is None:
+        if settings.state.url:
+            yield "WPSA_BACKEND_URL is missing beside WPSA_STATE_URL: machines that share a state push to one backend"
         if backend.api_key or backend.email:
             yield "WPSA_BACKEND_URL is missing beside its credentials"
         return

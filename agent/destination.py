@@ -11,6 +11,7 @@ from agent.clock import Clock
 from agent.errors import ConfigError
 from agent.premises import EmbeddedHub
 from agent.redact import Redactor
+from agent.roster import Derived, Roster
 from agent.settings import BackendSettings, Settings, SiteSettings
 
 
@@ -25,15 +26,15 @@ class Backend:
 
 
 def configured_backend(
-    settings: Settings, sites: Sequence[SiteSettings], redactor: Redactor, *, clock: Clock
+    settings: Settings, roster: Roster, redactor: Redactor, *, clock: Clock
 ) -> Backend:
     """The backend that the settings name; raises ConfigError for a site whose place there is not known."""
     backend = settings.backend
     assert backend.url is not None, "asked for only where one is configured"
     paths = Paths(login=backend.login_path, refresh=backend.refresh_path, integrations=backend.integrations_path)
     # A single site that was named in place of any configured one stands for it.
-    configured = {site.url for site in settings.all_sites or (sites if len(sites) == 1 else ())}
-    targets = {site.called: _target(site, backend, is_configured=site.url in configured) for site in sites}
+    configured = {site.url for site in settings.all_sites or (roster.values() if len(roster) == 1 else ())}
+    targets = Derived(roster, lambda site: _target(site, backend, is_configured=site.url in configured))
     for name, target in targets.items():
         if not (target.site_id or target.integration_id):
             raise ConfigError(

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from agent.backend.offers import Offers, SyncRequest, note_failure
-from agent.errors import AgentError, BackendError, UsageError
+from agent.errors import AgentError, BackendError, StateError, UsageError
 from agent.rounds import Rounds
 from agent.state.records import Result
+from agent.state.sites import ERRANDS
 
 IDLE_SECONDS = 60.0
 """Between two looks whether there is anything to ask, which ask nobody."""
@@ -74,8 +75,11 @@ class Errands:
         return offers
 
     async def look(self) -> list[asyncio.Task[None]]:
-        """Take up everything that is asked for and not in hand yet; what has begun. Raises BackendError."""
-        if not self._offers.sync_requests:
+        """Take up everything that is asked for and not in hand yet; what has begun. Raises BackendError and StateError.
+
+        Of several workers one does it, until it is gone.
+        """
+        if not self._offers.sync_requests or not self._rounds.agent.ledger.take(ERRANDS):
             return []
         found = await self._offers.open_requests()
         for ended in self._verdicts.keys() - set(found) - self._in_hand.keys():
@@ -102,6 +106,8 @@ class Errands:
             note_failure("sync requests", error)
             pause = min((interval or IDLE_SECONDS) * 2.0 ** min(self._failures, 16), LONGEST_PAUSE_SECONDS)
             return max(pause, interval, error.retry_after_seconds or 0.0)
+        except StateError:
+            return interval or IDLE_SECONDS  # whoever writes there tells of it
         self._failures = 0
         return interval or IDLE_SECONDS
 
@@ -127,6 +133,8 @@ class Errands:
             outcome = self._rounds.ask(site)
         except UsageError as error:
             return "failed", error
+        except StateError:
+            return None
         await asyncio.wait({outcome})
         if outcome.cancelled():
             return None

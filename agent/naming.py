@@ -6,6 +6,7 @@ from hashlib import sha256
 from pydantic import ValidationError
 
 from agent.errors import ConfigError, UsageError
+from agent.kept import imported_site
 from agent.settings import Settings, SiteSettings
 
 
@@ -38,6 +39,8 @@ def _named(settings: Settings, name: str) -> SiteSettings:
         if name in (site.called, site.name):
             return site
     if "://" not in name:
+        if imported := imported_site(settings, name):
+            return imported
         known = ", ".join(site.called for site in settings.all_sites[:10]) or "none"
         raise UsageError(
             f"no site is called {name!r} (configured: {known})",

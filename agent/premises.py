@@ -12,6 +12,8 @@ import structlog
 from agent.errors import ConfigError
 from agent.redact import Redactor
 from agent.settings import Settings, SiteSettings
+from agent.shared import share_state
+from agent.state.files import own_folder
 from agent.state.ledger import Ledger
 from agent.state.store import open_store
 from agent.telemetry import events
@@ -44,11 +46,26 @@ class Premises:
 async def open_premises(
     settings: Settings, sites: Sequence[SiteSettings], *, redactor: Redactor, hub_listen: str
 ) -> AsyncIterator[Premises]:
-    """The state, ours alone, and the embedded hub where no other backend is set. Raises AgentError."""
+    """The state, ours alone or in part, and the embedded hub where no other backend is set. Raises AgentError."""
     async with AsyncExitStack() as stack:
         folder = Path(settings.state.dir)
-        ledger = Ledger(open_store(folder), redactor)
-        stack.callback(ledger.close)
+        ledger = await stack.enter_async_context(_open_state(settings, redactor))
+        hub = None
+        if not settings.backend.url:
+            hub = await stack.enter_async_context(_embedded_hub(folder / "hub", sites, redactor, hub_listen))
+        yield Premises(folder, ledger, redactor, hub)
+
+
+@asynccontextmanager
+async def _open_state(settings: Settings, redactor: Redactor) -> AsyncIterator[Ledger]:
+    folder = Path(settings.state.dir)
+    if settings.state.url is not None:
+        own_folder(folder)  # for what is this machine's own: the heartbeat, the token
+        async with share_state(settings) as store:
+            yield Ledger(store, redactor)
+        return
+    ledger = Ledger(open_store(folder, network_disk=settings.state.allow_network_disk), redactor)
+    try:
         if ledger.set_aside:
             # Loud even where a person reads the result alone: a disk that damages files does not mend itself.
             log.critical(
@@ -58,10 +75,9 @@ async def open_premises(
                 hint="Look at the health of the disk; history begins anew, nothing that the backend has is lost.",
             )
         ledger.recover()
-        hub = None
-        if not settings.backend.url:
-            hub = await stack.enter_async_context(_embedded_hub(folder / "hub", sites, redactor, hub_listen))
-        yield Premises(folder, ledger, redactor, hub)
+        yield ledger
+    finally:
+        ledger.close()
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -54,6 +54,11 @@ class Redactor:
     def add(self, secret: str, *, username: str | None = None) -> None:
         """Hide this from now on, and for ever."""
         self._known.add(_all_forms(secret, username))
+        self._starts = None
+
+    def forget(self, secret: str, *, username: str | None = None) -> None:
+        """No longer hide what was added once; what was added more often stays hidden."""
+        self._known.remove(_all_forms(secret, username))
         self._starts = None
 
     def learn(self, token: str) -> None:
@@ -145,15 +150,27 @@ class _Forms:
     """Texts to look for, found as fast among ten thousand secrets as among two."""
 
     def __init__(self) -> None:
-        self._texts: set[str] = set()
-        self.lengths: dict[str, set[int]] = {}
+        self._texts: Counter[str] = Counter()
+        self.lengths: dict[str, Counter[int]] = {}
         """By their first letters."""
 
     def add(self, forms: Iterable[str]) -> None:
         for form in forms:
             if len(form) >= SHORTEST_SECRET:
-                self._texts.add(form)
-                self.lengths.setdefault(form[:SHORTEST_SECRET], set()).add(len(form))
+                self._texts[form] += 1
+                self.lengths.setdefault(form[:SHORTEST_SECRET], Counter())[len(form)] += 1
+
+    def remove(self, forms: Iterable[str]) -> None:
+        for form in forms:
+            if self._texts[form] < 2:
+                del self._texts[form]
+            else:
+                self._texts[form] -= 1
+            start = form[:SHORTEST_SECRET]
+            if start in self.lengths:
+                self.lengths[start] -= Counter([len(form)])
+                if not self.lengths[start]:
+                    del self.lengths[start]
 
     def longest_at(self, at: int, text: str, limit: int) -> int:
         """The length of the longest form that stands there and ends before the limit; 0 for none."""

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from platformdirs import user_state_path
@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.accepted import (
     ApiPath,
+    DatabaseUrl,
     HttpUrl,
     Key,
     ListenAddress,
@@ -80,6 +81,12 @@ class SiteSettings(Section):
     def called(self) -> str:
         return self.name or name_of(self.url)
 
+    def secrets(self) -> list[tuple[str | None, str]]:
+        """(user name or None, secret) of everything that must reach no log."""
+        given = [(self.username, self.application_password), (self.http_username, self.http_password)]
+        pings = _secret_parts(self.ping_url.get_secret_value()) if self.ping_url else []
+        return [(user, secret.get_secret_value()) for user, secret in given if secret] + [(None, part) for part in pings]
+
     def as_site(self) -> Site:
         return Site(
             name=self.called,
@@ -123,6 +130,10 @@ class ScheduleSettings(Section):
 
 class StateSettings(Section):
     dir: Text = Field(default_factory=lambda: str(user_state_path("wpsa")), description="the folder of the state")
+    allow_network_disk: bool = Field(False, description="let that folder lie on NFS and its like: for one machine alone")
+    url: DatabaseUrl | None = Field(
+        None, description="a PostgreSQL that several machines share, in place of a file in that folder (extra [fleet])"
+    )
 
 
 class LogSettings(Section):
@@ -160,7 +171,7 @@ class ReadingSettings(Section):
 
     connections: int = Field(4, ge=1, le=16, description="requests at once to one site")
     deadline_seconds: float = Field(30.0, ge=1, le=300, description="for one request, from first to last byte")
-    sites_at_once: int = Field(16, ge=1, le=256, description="how many sites are read at the same time")
+    sites_at_once: int = Field(32, ge=1, le=256, description="how many sites are read at the same time")
 
 
 class Settings(BaseSettings):
@@ -217,14 +228,16 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[tuple[str | None, str]]:
         """(user name or None, secret) of everything that must reach no log."""
-        found = [(site.username, site.application_password) for site in self.all_sites]
-        found += [(site.http_username, site.http_password) for site in self.all_sites]
-        found += [(None, self.backend.api_key), (self.backend.email, self.backend.password), (None, self.ops.token)]
-        found += [(None, self.notify.webhook_secret)]
-        urls = [self.notify.ping_url, self.notify.webhook_url, *(site.ping_url for site in self.all_sites)]
-        return [(user, secret.get_secret_value()) for user, secret in found if secret] + [
-            (None, part) for url in urls if url for part in _secret_parts(url.get_secret_value())
-        ]
+        found = [(None, self.backend.api_key), (self.backend.email, self.backend.password), (None, self.ops.token)]
+        found += [(None, self.notify.webhook_secret), (None, self.state.url)]
+        urls = [url.get_secret_value() for url in (self.notify.ping_url, self.notify.webhook_url) if url]
+        parts = [part for url in urls for part in _secret_parts(url)]
+        parts += _passwords_in(self.state.url.get_secret_value()) if self.state.url else []
+        return (
+            [one for site in self.all_sites for one in site.secrets()]
+            + [(user, secret.get_secret_value()) for user, secret in found if secret]
+            + [(None, part) for part in parts]
+        )
 
 
 SHORTEST_URL_KEY = 12
@@ -238,6 +251,14 @@ def _secret_parts(url: str) -> list[str]:
     return [url, *(part for part in inner if len(part) >= SHORTEST_URL_KEY)]
 
 
+def _passwords_in(url: str) -> list[str]:
+    """The password of a database's address, as it stands there and as it is."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    given = [parts.password, query.get("password"), query.get("sslpassword")]
+    return [form for one in given if one for form in {one, unquote(one)}]
+
+
 def name_of(url: str) -> str:
     """How a site without a name is called: `example.com`, `example.com/blog`, `127.0.0.1:8080`."""
     return url.split("://", 1)[-1].removeprefix("www.")
@@ -245,7 +266,11 @@ def name_of(url: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether an address never leaves this machine."""
-    host = urlsplit(url).hostname or ""
+    return is_this_machine(urlsplit(url).hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, without its port, is this machine by its very name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
@@ -50,7 +51,8 @@ def server(**options: str) -> Iterator[str]:
         start = ("start", "-D", home / "db", "-w", "-t", "60", "-l", home / "log", "-o", given)
         _run(as_user, home, folder / "pg_ctl", *start)
         try:
-            base = f"postgresql://wpsa@/postgres?host={name}"
+            port = f"&port={options['port']}" if "port" in options else ""
+            base = f"postgresql://wpsa@/postgres?host={name}{port}"
             yield new_database(base, "hub")
         finally:
             _run(as_user, home, folder / "pg_ctl", "stop", "-D", home / "db", "-m", "immediate", "-w")
@@ -62,6 +64,46 @@ def new_database(url: str, name: str) -> str:
         connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]  # a word of our own
     before, _, query = url.partition("?")
     return f"{before.rpartition('/')[0]}/{name}?{query}"
+
+
+def restart(url: str) -> None:
+    """Crash the server of this address, and start it again."""
+    folder, home = binaries(), _home(url)
+    assert folder is not None
+    _run(_unprivileged(home), home, folder / "pg_ctl", "restart", "-D", home / "db", "-m", "immediate", "-w", "-t", "60",
+         "-l", home / "log")  # fmt: skip
+
+
+@contextmanager
+def down(url: str) -> Iterator[None]:
+    """The server of this address has crashed, and is back after the block."""
+    folder, home = binaries(), _home(url)
+    assert folder is not None
+    as_user, database = _unprivileged(home), home / "db"
+    _, options = (database / "postmaster.opts").read_text().strip().split(" ", 1)
+    _run(as_user, home, folder / "pg_ctl", "stop", "-D", database, "-m", "immediate", "-w")
+    try:
+        yield
+    finally:
+        start = ("start", "-D", database, "-w", "-t", "60", "-l", home / "log", "-o", options)
+        _run(as_user, home, folder / "pg_ctl", *start)
+
+
+def process_of(url: str) -> int:
+    """The first of the server's processes, whose children are all the others."""
+    return int((_home(url) / "db" / "postmaster.pid").read_text().split()[0])
+
+
+def admit(url: str, *lines: str) -> None:
+    """Put these lines before the others of pg_hba.conf, which says who is let in from where."""
+    rules = _home(url) / "db" / "pg_hba.conf"
+    rules.write_text("\n".join((*lines, rules.read_text())))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _home(url: str) -> Path:
+    return Path(parse_qs(urlsplit(url).query)["host"][0])
 
 
 def _unprivileged(home: Path) -> dict[str, object]:

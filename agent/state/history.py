@@ -1,21 +1,13 @@
 """What the state knows: questions only, also beside a running daemon."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from agent.state.records import Delivery, Result, RunRow, SlotRow, SlotState, Snapshot
-from agent.state.store import (
-    Store,
-    check_outbox,
-    check_structure,
-    maybe_moment,
-    to_moment,
-    understood,
-)
+from agent.state.rows import Row, Store, check_outbox, check_structure, maybe_moment, to_moment, understood
 from agent.structure.build import LastKnown
 from agent.structure.guard import SHRINK_REASON
 from agent.structure.model import Family
@@ -28,6 +20,11 @@ class History:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    @property
+    def store(self) -> Store:
+        """Where all of it is kept."""
+        return self._store
 
     def slot(self, site: str) -> SlotRow | None:
         return self._one(_slot, "SELECT * FROM slot WHERE site = ?", site)
@@ -58,13 +55,15 @@ class History:
         """The sites whose runs failed since their last delivery, with the first of those failures."""
         rows = self._all(
             lambda row: (row["site"], to_moment(row["since"])),
-            """SELECT slot.site AS site, (
-                   SELECT min(finished_at) FROM run AS failed WHERE failed.site = slot.site AND finished_at IS NOT NULL
-                   AND id > (SELECT coalesce(max(id), 0) FROM run AS good WHERE good.site = slot.site AND result = 'delivered')
-               ) AS since
-               FROM slot JOIN run AS last ON last.id = (
-                   SELECT max(id) FROM run AS ended WHERE ended.site = slot.site AND result <> 'interrupted'
-               ) WHERE last.result <> 'delivered' AND since IS NOT NULL""",
+            """SELECT site, since FROM (
+                   SELECT slot.site AS site, (
+                       SELECT min(finished_at) FROM run AS failed WHERE failed.site = slot.site AND finished_at IS NOT NULL
+                       AND id > (SELECT coalesce(max(id), 0) FROM run AS good WHERE good.site = slot.site AND result = 'delivered')
+                   ) AS since
+                   FROM slot JOIN run AS last ON last.id = (
+                       SELECT max(id) FROM run AS ended WHERE ended.site = slot.site AND result <> 'interrupted'
+                   ) WHERE last.result <> 'delivered'
+               ) AS failing WHERE since IS NOT NULL""",
         )
         return dict(rows)
 
@@ -90,7 +89,7 @@ class History:
         """When the last finished run refused a suspicious shrink; None when it ended otherwise."""
         return self._one(
             _moment,
-            """SELECT iif(reason = ?, finished_at, NULL) AS at FROM run
+            """SELECT CASE WHEN reason = ? THEN finished_at END AS at FROM run
                WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1""",
             SHRINK_REASON,
             site,
@@ -109,31 +108,31 @@ class History:
         """The sites that a document waits for."""
         return [row["site"] for row in self._store.rows("SELECT site FROM outbox ORDER BY site")]
 
-    def _all(self, build: Callable[[sqlite3.Row], Record], query: str, *values: Any) -> list[Record]:
+    def _all(self, build: Callable[[Row], Record], query: str, *values: Any) -> list[Record]:
         rows = self._store.rows(query, *values)
         with understood("a row"):
             return [build(row) for row in rows]
 
-    def _one(self, build: Callable[[sqlite3.Row], Record], query: str, *values: Any) -> Record | None:
+    def _one(self, build: Callable[[Row], Record], query: str, *values: Any) -> Record | None:
         return next(iter(self._all(build, query, *values)), None)
 
     def close(self) -> None:
         self._store.close()
 
 
-def _moment(row: sqlite3.Row) -> datetime | None:
+def _moment(row: Row) -> datetime | None:
     return maybe_moment(row["at"])
 
 
-def _count(row: sqlite3.Row) -> tuple[tuple[Family, str], int]:
+def _count(row: Row) -> tuple[tuple[Family, str], int]:
     return (Family(row["family"]), row["slug"]), row["count"]
 
 
-def _provenance(row: sqlite3.Row) -> Mapping[str, Any]:
+def _provenance(row: Row) -> Mapping[str, Any]:
     return dict(json.loads(row["provenance"]))
 
 
-def _slot(row: sqlite3.Row) -> SlotRow:
+def _slot(row: Row) -> SlotRow:
     return SlotRow(
         row["site"],
         date.fromisoformat(row["day"]),
@@ -143,7 +142,7 @@ def _slot(row: sqlite3.Row) -> SlotRow:
     )
 
 
-def _delivery(row: sqlite3.Row) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     check_outbox(row)
     return Delivery(
         site=row["site"],
@@ -162,7 +161,7 @@ def _delivery(row: sqlite3.Row) -> Delivery:
     )
 
 
-def _delivery_to_check(row: sqlite3.Row) -> Delivery:
+def _delivery_to_check(row: Row) -> Delivery:
     """From the structure that was delivered; its key has served."""
     snapshot = _snapshot(row)
     body = row["document"].encode()
@@ -179,7 +178,7 @@ def _delivery_to_check(row: sqlite3.Row) -> Delivery:
     )
 
 
-def _run(row: sqlite3.Row) -> RunRow:
+def _run(row: Row) -> RunRow:
     return RunRow(
         id=row["id"],
         site=row["site"],
@@ -196,7 +195,7 @@ def _run(row: sqlite3.Row) -> RunRow:
     )
 
 
-def _snapshot(row: sqlite3.Row) -> Snapshot:
+def _snapshot(row: Row) -> Snapshot:
     check_structure(row)
     return Snapshot(
         site=row["site"],

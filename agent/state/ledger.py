@@ -8,7 +8,6 @@ A document that may still be on its way when the next one is delivered can arriv
 place: the backend is looked at a minute later, and once more.
 """
 
-import sqlite3
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from agent.schedule import CLOCK_ERROR
 from agent.state.history import History
 from agent.state.outbox import count_look, look_back_later, put_in, remember
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
-from agent.state.store import Store, to_json, to_text
+from agent.state.rows import Database, Store, to_json, to_text
 from agent.structure.diff import Changes, diff
 from agent.structure.model import Structure
 from agent.structure.payload import digest, to_bytes, to_document
@@ -51,6 +50,14 @@ class Ledger(History):
         """Where a damaged file lies whose place this state has taken."""
         return self._store.set_aside
 
+    def take(self, site: str) -> bool:
+        """Have a site in hand; False while another process that shares this state has it."""
+        return self._store.take(site)
+
+    def give_back(self, site: str) -> None:
+        """It is no longer in hand, however that ended."""
+        self._store.give_back(site)
+
     def heed(self, gate: Gate) -> None:
         """From now on no document is due that the gate would turn back."""
         self._gate = gate
@@ -64,18 +71,18 @@ class Ledger(History):
 
     def begin(self, site: str, *, trigger: Trigger, day: date, at: datetime) -> Run:
         """A run has begun; it opens the slot of that day unless the slot is in hand already."""
-        with self._store.transaction() as database:
+        with self._store.transaction(site) as database:
             database.execute(
                 """INSERT INTO slot (site, day, state) VALUES (?, ?, 'open')
                    ON CONFLICT (site) DO UPDATE SET day = excluded.day, state = 'open', failures = 0, next_at = NULL
                    WHERE excluded.day > slot.day OR slot.day > ?""",
                 (site, day.isoformat(), (day + CLOCK_ERROR).isoformat()),
             )
-            cursor = database.execute(
-                "INSERT INTO run (site, trigger, started_at) VALUES (?, ?, ?)", (site, trigger, to_text(at))
-            )
+            row = database.execute(
+                "INSERT INTO run (site, trigger, started_at) VALUES (?, ?, ?) RETURNING id", (site, trigger, to_text(at))
+            ).fetchone()
         return Run(
-            id=cursor.lastrowid or 0,
+            id=row["id"],
             site=site,
             last_known=self.last_known(site),
             newest=self.newest_structure(site),
@@ -85,12 +92,12 @@ class Ledger(History):
 
     def record_unread(self, run: Run, error: AgentError, *, at: datetime, next_at: datetime) -> None:
         """The site could not be read: its open slot is tried again at `next_at`."""
-        with self._store.transaction() as database:
+        with self._store.transaction(run.site) as database:
             self._end_unread(database, run.site, Result.UNREADABLE, error, at, next_at, run_id=run.id)
 
     def record_crash(self, site: str, error: AgentError, *, at: datetime, next_at: datetime) -> None:
         """A bug ended the run; neither the reading nor the delivery is tried again before `next_at`."""
-        with self._store.transaction() as database:
+        with self._store.transaction(site) as database:
             self._end_unread(database, site, Result.CRASHED, error, at, next_at)
             database.execute(
                 "UPDATE outbox SET failures = failures + 1, next_at = ? WHERE site = ?", (to_text(next_at), site)
@@ -102,7 +109,7 @@ class Ledger(History):
         document = to_document(structure)
         body = to_bytes(document)
         changes = diff(dict(run.newest.document) if run.newest else None, document)
-        with self._store.transaction() as database:
+        with self._store.transaction(run.site) as database:
             # After the loss of the state too, something that nobody remembers may be on its way.
             lost = run.newest is None and self._store.set_aside is not None
             generation = put_in(database, run.site, body, at=at, may_arrive_late=lost)
@@ -122,7 +129,7 @@ class Ledger(History):
         None when a newer one is owed, or was delivered, meanwhile.
         """
         newest = self.newest_structure(delivery.site)
-        with self._store.transaction() as database:
+        with self._store.transaction(delivery.site) as database:
             count_look(database, delivery.site, at)
             if self.owed_to(delivery.site) or newest is None or newest.generation != delivery.generation:
                 return None
@@ -141,12 +148,12 @@ class Ledger(History):
 
     def record_look(self, delivery: Delivery, *, at: datetime) -> None:
         """The backend was asked whether it still shows a delivered document."""
-        with self._store.transaction() as database:
+        with self._store.transaction(delivery.site) as database:
             count_look(database, delivery.site, at)
 
     def record_receipt(self, delivery: Delivery, receipt: Receipt, *, at: datetime) -> None:
         """The backend has it. A newer document that arrived meanwhile stays owed."""
-        with self._store.transaction() as database:
+        with self._store.transaction(delivery.site) as database:
             which = (delivery.site, delivery.generation)
             look_back_later(database, delivery, at)
             gone = database.execute("DELETE FROM outbox WHERE site = ? AND generation = ?", which).rowcount
@@ -171,11 +178,11 @@ class Ledger(History):
         tried = not isinstance(error, BackendPaused)
         late = isinstance(error, BackendError) and error.may_arrive_late
         why = self._why(error)
-        with self._store.transaction() as database:
+        with self._store.transaction(delivery.site) as database:
             database.execute(
                 """UPDATE outbox SET state = ?, failures = failures + ?, next_at = ?, reason = ?, message = ?, hint = ?,
-                   may_arrive_late = max(may_arrive_late, ?) WHERE site = ? AND generation = ?""",
-                (state, tried, to_text(next_at), *why, late, delivery.site, delivery.generation),
+                   may_arrive_late = CASE WHEN ? = 1 THEN 1 ELSE may_arrive_late END WHERE site = ? AND generation = ?""",
+                (state, int(tried), to_text(next_at), *why, int(late), delivery.site, delivery.generation),
             )
             database.execute(
                 """UPDATE run SET result = ?, finished_at = ?, reason = ?, message = ?, hint = ?
@@ -205,7 +212,7 @@ class Ledger(History):
 
     def _end_unread(
         self,
-        database: sqlite3.Connection,
+        database: Database,
         site: str,
         result: Result,
         error: AgentError,
@@ -231,15 +238,16 @@ class Ledger(History):
         return error.reason, self._redactor.hide(error.message), self._redactor.hide(error.hint)
 
     def _remember_counts(
-        self, database: sqlite3.Connection, site: str, structure: Structure, at: datetime
+        self, database: Database, site: str, structure: Structure, at: datetime
     ) -> None:
         fresh = [entry for entry in structure.entries if not entry.count.stale]
         database.executemany(
-            "INSERT OR REPLACE INTO last_count (site, family, slug, count, learned_at) VALUES (?, ?, ?, ?, ?)",
+            """INSERT INTO last_count (site, family, slug, count, learned_at) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (site, family, slug) DO UPDATE SET count = excluded.count, learned_at = excluded.learned_at""",
             [(site, e.content_type.family, e.content_type.slug, e.count.value, to_text(at)) for e in fresh],
         )
 
-    def _prune(self, database: sqlite3.Connection, site: str, at: datetime) -> None:
+    def _prune(self, database: Database, site: str, at: datetime) -> None:
         """Old history goes, the newest entry stays however old it is."""
         for table, order, moment in (("run", "id", "started_at"), ("structure", "generation", "fetched_at")):
             database.execute(

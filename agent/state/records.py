@@ -140,8 +140,7 @@ class Snapshot:
 
     @property
     def slugs(self) -> frozenset[tuple[Family, str]]:
-        families = ((Family.POST_TYPE, "post_types"), (Family.TAXONOMY, "taxonomies"))
-        return frozenset((family, slug) for family, key in families for slug in self.document[key])
+        return frozenset((family, slug) for family in Family for slug in self.document[family.key])
 
 
 def row_sha256(*values: str | int) -> str:

@@ -1,17 +1,16 @@
 """The one SQLite file: opened, checked, and changed in transactions that a power cut cannot halve."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, date, datetime
-from hashlib import sha256
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from agent.errors import StateBusy, StateError, StateFailed, StateFull, StateUnwritable
+from agent.state.disk import refuse_network_disk
 from agent.state.files import OWNER_HINT, OwnerLock, own_file, own_folder, set_aside, unwritable
-from agent.state.records import row_sha256
+from agent.state.rows import CORRUPT_REASON, check_outbox, check_structure, corrupt, maybe_moment, understood
 from agent.state.schema import NEWEST_VERSION, known_version, migrate
 
 FILE_NAME = "state.sqlite3"
@@ -32,7 +31,7 @@ _BUSY_SECONDS = 5.0
 _CHUNK = 1 << 20
 
 
-class Store:
+class FileStore:
     """One connection to the state; `transaction` is the only way to change anything."""
 
     def __init__(self, database: sqlite3.Connection, lock: OwnerLock | None, *, set_aside: Path | None = None) -> None:
@@ -42,7 +41,7 @@ class Store:
         """Where a damaged file lies whose place this state has taken; None as a rule."""
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, site: str | None = None) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises StateError for what SQLite or the disk refuses."""
         with _translated():
             self._database.execute("BEGIN IMMEDIATE")
@@ -59,9 +58,12 @@ class Store:
         with _translated():
             return self._database.execute(query, values).fetchall()
 
-    def row(self, query: str, *values: Any) -> sqlite3.Row | None:
-        rows = self.rows(query, *values)
-        return rows[0] if rows else None
+    def take(self, site: str) -> bool:
+        """Every site is in hand already: the lock on the folder has one owner."""
+        return True
+
+    def give_back(self, site: str) -> None:
+        pass
 
     def close(self) -> None:
         self._database.close()
@@ -69,13 +71,18 @@ class Store:
             self._lock.release()
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: Path, *, network_disk: bool = False) -> FileStore:
     """The state in this folder, made at need; raises StateError, and holds the folder until closed.
 
     A damaged file is set aside and a new state begun: what it says cannot be believed, and every site
     can be read anew. One that only could not be read at the moment stays where it is.
+
+    network_disk   whether the folder may lie on one
     """
-    lock = OwnerLock(own_folder(folder))
+    own_folder(folder)
+    if not network_disk:
+        refuse_network_disk(folder)
+    lock = OwnerLock(folder)
     file = folder / FILE_NAME
     damaged = None
     try:
@@ -90,7 +97,7 @@ def open_store(folder: Path) -> Store:
     except BaseException:
         lock.release()
         raise
-    return Store(database, lock, set_aside=damaged)
+    return FileStore(database, lock, set_aside=damaged)
 
 
 def _doubt(file: Path) -> None:
@@ -144,22 +151,7 @@ def _check_rows(database: sqlite3.Connection) -> None:
         maybe_moment(row["next_at"])
 
 
-def check_outbox(row: sqlite3.Row) -> None:
-    """Raises StateFailed for an owed document that is not the one that was written."""
-    frozen = (row["site"], row["generation"], row["body_sha256"], row["idempotency_key"], row["owed_at"])
-    if row_sha256(*frozen) != row["row_sha256"] or sha256(row["body"]).hexdigest() != row["body_sha256"]:
-        raise corrupt(f"the owed document of {row['site']} is not the one that was written")
-    to_moment(row["next_at"])
-
-
-def check_structure(row: sqlite3.Row) -> None:
-    """Raises StateFailed for a structure that is not the one that was written."""
-    columns = ("site", "generation", "digest", "fetched_at", "document", "changes")
-    if row_sha256(*(row[column] for column in columns)) != row["row_sha256"]:
-        raise corrupt(f"a structure of {row['site']} is not the one that was written")
-
-
-def read_store(folder: Path) -> Store | None:
+def read_store(folder: Path) -> FileStore | None:
     """The state for looking only, beside a running daemon; None when there is none yet."""
     file = folder / FILE_NAME
     try:
@@ -172,7 +164,7 @@ def read_store(folder: Path) -> Store | None:
         if version == 0:
             database.close()
             return None
-        return Store(database if version == NEWEST_VERSION else _migrated_copy(database), None)
+        return FileStore(database if version == NEWEST_VERSION else _migrated_copy(database), None)
 
 
 def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -196,26 +188,6 @@ def _connected(uri: str) -> Iterator[sqlite3.Connection]:
         except BaseException:
             database.close()
             raise
-
-
-CORRUPT_REASON = "state_corrupt"
-
-
-def corrupt(what: str) -> StateError:
-    return StateFailed(
-        f"the state is damaged ({what})",
-        reason=CORRUPT_REASON,
-        hint="The next wpsa run or wpsa sync sets the damaged file aside and reads every site anew.",
-    )
-
-
-@contextmanager
-def understood(what: str) -> Iterator[None]:
-    """Values that no program of ours has written are damage."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError) as error:
-        raise corrupt(f"{what} holds a value that nobody wrote") from error
 
 
 @contextmanager
@@ -261,20 +233,3 @@ def _failed(what: str) -> StateError:
         reason="state_io",
         hint="Look at the health of the disk, then start again.",
     )
-
-
-def to_text(moment: datetime) -> str:
-    """A moment as the state keeps it: UTC, of fixed width, so that text sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def to_moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-
-
-def maybe_moment(text: str | None) -> datetime | None:
-    return to_moment(text) if text else None
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -10,18 +10,18 @@ import re
 import pytest
 from source import Module, modules
 
-ROOMS = {"backend", "demo", "hub", "net", "state", "structure", "telemetry", "wordpress"}
+ROOMS = {"backend", "demo", "hub", "net", "state", "structure", "telemetry", "wordpress", "workers"}
 
 # Layer 0, the pure middle: no I/O, no clock, no chance, and none but each other.
 PURE = {
-    "errors", "redact", "retry", "schedule", "strictjson", "exchange", "outcome", "outages", "diagnosis", "state.records",
-    "net.addresses", "backend.contract", "telemetry.events",
+    "errors", "redact", "retry", "schedule", "strictjson", "exchange", "outcome", "outages", "diagnosis", "crowds", "state.records",
+    "net.addresses", "net.heads", "backend.contract", "telemetry.events",
 }  # fmt: skip
 # Layers 1 to 3: options, tools, and what is shared by the parties.
 NET = {"net.resolver", "net.network", "net.connection", "net.connections"}
 TOOLS = NET | {"clock", "accepted", "settings", "body", "faults", "redirects", "detour", "transport", "web"}
 # Layers 4 and 5: the story, which cannot name SQLite, httpx or WordPress, and the crowd of stories.
-STORY = {"sync": {"clock"}, "fleet": {"sync"}}
+STORY = {"sync": {"clock"}, "bulkhead": {"sync"}, "fleet": {"sync", "bulkhead"}}
 
 IO = {"asyncio", "fcntl", "http", "httpx", "os", "pathlib", "random", "shutil", "signal", "socket", "sqlite3", "ssl",
       "subprocess", "tempfile", "threading", "time"}  # fmt: skip
@@ -30,14 +30,17 @@ HTTPX = {"transport", "faults", "redirects", "body", "detour", "backend.session"
 """Besides the readers of WordPress, who need its types of addresses and headers."""
 ONLY_IN = {
     "httpx": HTTPX,
-    "h11": {"net.connection", "web"},
+    "h11": {"web"},
     "stamina": {"transport", "telemetry.logs"},
     "sqlite3": {"state.schema", "state.store", "state.history", "state.ledger", "state.outbox"},
-    "click": {"cli", "command", "configverbs"},
+    "click": {"cli", "command", "configverbs", "fleetverbs"},
+    "psycopg": {"state.fleet_schema", "state.fleet_store", "workers.engine", "hub.settings"},
+    "psycopg_pool": {"workers.engine"},
+    "procrastinate": {"state.fleet_schema", "workers.engine"},
     "apscheduler": {"daemon"},
     "uvicorn": {"web"},
     "starlette": {"ops.endpoint"},
-    "prometheus_client": {"ops.metrics"},
+    "prometheus_client": {"ops.metrics", "ops.fleet_series"},
     "rich": {"report", "demo.run"},
     "pydantic_settings": {"settings", "config"},
 }

@@ -27,7 +27,8 @@ def with_secrets_in(folder: Path, text: str) -> None:
     """Every file that the text names for a secret."""
     for pair in re.findall(r"_file = \"([^\"]+)\"|_FILE=\S*/(\S+)", text):
         name = "".join(pair)
-        (folder / name).write_text("https://secret.example\n" if name.endswith("url") else "secret\n")
+        address = "postgresql://wpsa:secret@db.example/wpsa" if name == "url" else "https://secret.example"
+        (folder / name).write_text(f"{address if name.endswith('url') else 'secret'}\n")
 
 
 def test_the_example_of_the_settings_is_what_the_command_writes() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.errors import SiteUnreachable
 from agent.exchange import Exchange
-from agent.ops.metrics import STALE_AFTER, Metrics
+from agent.ops.fleet_series import FRESH_SECONDS, SITES, FleetSeries
+from agent.ops.metrics import Metrics
 from agent.outcome import Outcome
 from agent.redact import Redactor
 from agent.rounds import Rounds
+from agent.schedule import STALE_AFTER
 from agent.settings import Settings
 from agent.state.ledger import Ledger
 from agent.state.records import Result
+from agent.state.sites import Census, Sites, WorkerRow
 from agent.state.store import open_store
 
 MONITORING = ROOT / "config" / "monitoring"
@@ -29,7 +32,7 @@ ALERTS = MONITORING / "alerts.yaml"
 DASHBOARD = MONITORING / "dashboard.json"
 
 OF_PROMETHEUS = {"up": {"job", "instance"}}
-WORDS = {"sum", "by", "max", "min", "count", "rate", "increase", "changes", "time", "topk", "histogram_quantile", "le"}
+WORDS = {"and", "or", "absent", "sum", "by", "max", "min", "count", "rate", "increase", "changes", "time", "topk", "histogram_quantile", "le"}
 
 
 def parsed(path: Path) -> Any:
@@ -57,14 +60,28 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
+class OneSite(Sites):
+    """A fleet as it stands at one moment; the real table: tests/workers."""
+
+    def __init__(self) -> None:
+        pass
+
+    def census(self, *, at: datetime) -> Census:
+        return Census(1, 1, 0, 0, 0, 0, 0, 0, 0, None)
+
+    def workers(self) -> list[WorkerRow]:
+        return [WorkerRow("here", NOW, -30.0, 0)]
+
+
 async def scraped(folder: Path) -> bytes:
     ledger = Ledger(open_store(folder), Redactor())
     metrics = Metrics(now=lambda: NOW)
     rounds = Rounds(an_agent(ledger, ManualClock(), FakeReader({"shop": answers()}), FakeBackend(), folder))
     async with metrics.fed_by(rounds):
+        metrics.registry.register(FleetSeries(OneSite(), away=lambda: False, clock=rounds.agent.ports.clock))
         metrics.outcome(Outcome("shop", Result.UNREADABLE, 1.0, SiteUnreachable("m", reason="r", hint="h")))
         metrics.outcome(Outcome("shop", Result.DELIVERED, 1.0))
-        metrics.exchange(Exchange("site", "GET", "https://shop.example/", 200, 0.1))
+        metrics.exchange(Exchange("site", "GET", "https://shop.example/", 200, 0.1, retry_of="reset"))
         said = metrics.exposition()
     ledger.close()
     return said
@@ -93,6 +110,19 @@ def test_what_must_be_told_is_told() -> None:
     for alert in alerts.values():
         assert {"summary", "description"} <= alert["annotations"].keys()
         assert alert["labels"]["severity"] in ("warning", "critical")
+
+
+def test_what_must_be_told_of_a_fleet_is_told() -> None:
+    alerts = rules()
+    states = set(re.findall(r'state="(\w+)"', " ".join(expressions())))
+
+    assert states <= {*SITES, "alive", "gone"}
+    assert 'wpsa_fleet_sites{state="late"}' in alerts["WpsaFleetLate"]["expr"]
+    assert 'wpsa_fleet_sites{state="stalled"}' in alerts["WpsaFleetStalled"]["expr"]
+    assert "up" in alerts["WpsaFleetWithoutWorker"]["expr"]
+    away = re.search(r"wpsa_fleet_seen_timestamp_seconds > (\d+)", alerts["WpsaWorkerLostDatabase"]["expr"])
+    assert away
+    assert int(away[1]) > FRESH_SECONDS + 60, "a scrape may be a minute old"
 
 
 def test_a_template_of_an_alert_names_a_label_of_its_metric(offered: dict[str, set[str]]) -> None:

@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import answers, settings
 from fakes import FakeReader
+from hostility import Hostility
 from offers_working import SECRET, At, Hub, Working
 
 from agent.bootstrap import open_agent
+from agent.crowds import nowhere
 from agent.errands import Errands
 from agent.exchange import Exchange
 from agent.redact import Redactor
@@ -27,8 +29,21 @@ SERVE_HUB = Path(__file__).parents[1] / "contract" / "serve_hub.py"
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     """Fresh for each test."""
+    with serving(tmp_path / "hub") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def one_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The same for all tests of a module, for those that leave nothing open there."""
+    with serving(tmp_path_factory.mktemp("hub")) as served:
+        yield served
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Hub]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(SERVE_HUB), str(tmp_path / "hub")]
+    command = [sys.executable, str(SERVE_HUB), str(folder)]
     with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -40,7 +55,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def working(own_home: Path, tmp_path: Path) -> At:
+def working(own_home: Path, tmp_path: Path, hostility: Hostility) -> At:
     """An agent with one site, that works at what the test says and keeps its state from one block to the next."""
 
     @asynccontextmanager
@@ -52,7 +67,7 @@ def working(own_home: Path, tmp_path: Path) -> At:
             asked.append(exchange)
 
         read = settings({
-            "WPSA_SITE_URL": "https://shop.example", "WPSA_SITE_NAME": "shop", "WPSA_BACKEND_URL": url,
+            "WPSA_SITE_URL": "https://shop.example", "WPSA_SITE_NAME": "shop", "WPSA_BACKEND_URL": hostility.in_front_of(url),
             "WPSA_BACKEND_API_KEY": api_key, "WPSA_BACKEND_SITE_ID": site_id, "WPSA_STATE_DIR": str(tmp_path / "state"),
         } | environ)  # fmt: skip
         redactor = Redactor()
@@ -60,7 +75,7 @@ def working(own_home: Path, tmp_path: Path) -> At:
         opened = open_agent(read, read.all_sites, redactor=redactor, hub_listen="127.0.0.1:0", observers=(note,))
         async with opened as agent:
             reader = FakeReader({"shop": answers()})
-            rounds = Rounds(replace(agent, ports=replace(agent.ports, reader=reader)))
+            rounds = Rounds(replace(agent, ports=replace(agent.ports, reader=reader), locate=nowhere))
             yield Working(rounds, reader, asked, Errands(rounds, wanted=asyncio.Event()))
             await rounds.end(within_seconds=0)
 

@@ -77,6 +77,18 @@ async def test_what_somebody_asked_for_is_done_and_said_to_be_done(hub: Hub, wor
     assert agent.asked[before:].count("POST update-structure") == 1
 
 
+async def test_an_agent_that_was_told_its_integration_hears_of_the_offers_with_its_first_push(
+    hub: Hub, working: At
+) -> None:
+    async with working(*hub.place, WPSA_BACKEND_INTEGRATION_ID=hub.integration_id, WPSA_BACKEND_SITE_ID="") as agent:
+        await agent.sync()
+        hub.press_sync_now()
+        await agent.look()
+
+    assert hub.request is None
+    assert "GET list" not in agent.asked
+
+
 async def test_a_site_that_fails_is_a_named_failure_with_its_remedy(hub: Hub, working: At) -> None:
     async with working(*hub.place) as agent:
         await agent.sync()

@@ -14,6 +14,7 @@ from agent.errors import ConfigError
 SECRET_NAMES = (
     "WPSA_SITE_APPLICATION_PASSWORD", "WPSA_SITE_HTTP_PASSWORD", "WPSA_BACKEND_API_KEY", "WPSA_BACKEND_PASSWORD",
     "WPSA_OPS_TOKEN", "WPSA_SITE_PING_URL", "WPSA_NOTIFY_PING_URL", "WPSA_NOTIFY_WEBHOOK_URL", "WPSA_NOTIFY_WEBHOOK_SECRET",
+    "WPSA_STATE_URL",
 )  # fmt: skip
 
 
@@ -88,7 +89,8 @@ VALUES = {
     "WPSA_STRUCTURE_PLUGIN_CONNECTION_ENABLED": "false", "WPSA_STRUCTURE_TWO_WAY_SYNC_ENABLED": "false",
     "WPSA_SCHEDULE_AT": "03:30", "WPSA_SCHEDULE_TIMEZONE": "Europe/Berlin",
     "WPSA_READING_CONNECTIONS": "2", "WPSA_READING_DEADLINE_SECONDS": "9.5", "WPSA_READING_SITES_AT_ONCE": "3",
-    "WPSA_STATE_DIR": "/srv/wpsa", "WPSA_LOG_LEVEL": "debug", "WPSA_LOG_FORMAT": "json",
+    "WPSA_STATE_DIR": "/srv/wpsa", "WPSA_STATE_ALLOW_NETWORK_DISK": "true", "WPSA_STATE_URL": "postgresql://u:pw@db.example/w",
+    "WPSA_LOG_LEVEL": "debug", "WPSA_LOG_FORMAT": "json",
     "WPSA_OPS_LISTEN": "127.0.0.1:1", "WPSA_OPS_TOKEN": "t", "WPSA_HUB_LISTEN": "127.0.0.1:2",
 }  # fmt: skip
 
@@ -227,7 +229,7 @@ def test_a_signature_without_a_webhook_is_a_problem() -> None:
 @pytest.mark.parametrize("content", ["s3cret", "s3cret\n", "s3cret\r\n"])
 def test_every_secret_may_come_from_a_file(name: str, content: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    url = "https://p.example/" if name.endswith("_URL") else ""
+    url = VALUES[name].rpartition("/")[0] + "/" if name.endswith("_URL") else ""
     file.write_bytes(f"{url}{content}".encode())
     full = ONE_SITE | {other: VALUES[other] for other in SECRET_NAMES}
     full |= {"WPSA_SITE_USERNAME": "bot", "WPSA_SITE_HTTP_USERNAME": "gate", "WPSA_BACKEND_EMAIL": "e@b.example"}

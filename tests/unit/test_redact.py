@@ -132,3 +132,15 @@ def test_a_secret_with_bytes_that_are_no_text_is_no_bug() -> None:
 )  # fmt: skip
 def test_a_secret_nobody_could_know_yet_is_known_by_its_key(text: str, said: str) -> None:
     assert Redactor().hide(text) == said
+
+
+def test_what_is_forgotten_is_shown_again_in_every_form_and_what_was_added_twice_is_not() -> None:
+    redactor = redactor_of([("bot", PASSWORD), (None, "shared-secret"), (None, "shared-secret")])
+    basic = b64encode(f"bot:{PASSWORD}".encode()).decode()
+
+    redactor.forget(PASSWORD, username="bot")
+    redactor.forget("shared-secret")
+
+    assert redactor.hide(f"{PASSWORD} {basic} shared-secret") == f"{PASSWORD} {basic} ***"
+    redactor.forget("shared-secret")
+    assert redactor.hide("shared-secret") == "shared-secret"

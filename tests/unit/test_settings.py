@@ -179,6 +179,7 @@ def test_no_secret_option_is_forgotten_there() -> None:
 
     addresses = [name for name in secret if name.endswith("_URL")]
     values = {name: f"value-of-{name}" for name in secret} | {name: f"https://p.example/value-of-{name}" for name in addresses}
+    values["WPSA_STATE_URL"] = "postgresql://wpsa:value-of-WPSA_STATE_URL@db.example/wpsa"
 
     known = {value for _, value in settings(ONE_SITE | SECRETS | values).secrets()}
 

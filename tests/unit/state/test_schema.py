@@ -8,8 +8,8 @@ import pytest
 
 from agent.errors import StateTooNew
 from agent.state import schema
+from agent.state.rows import check_outbox, check_structure
 from agent.state.schema import MIGRATIONS, migrate
-from agent.state.store import check_outbox, check_structure
 
 
 @pytest.fixture

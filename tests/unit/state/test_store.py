@@ -21,13 +21,14 @@ from agent.state import store as store_module
 from agent.state.history import History
 from agent.state.ledger import Ledger
 from agent.state.records import Trigger
+from agent.state.rows import to_moment, to_text
 from agent.state.schema import MIGRATIONS
-from agent.state.store import FILE_NAME, Store, open_store, read_store, to_moment, to_text
+from agent.state.store import FILE_NAME, FileStore, open_store, read_store
 
 INSERT = "INSERT INTO slot (site, day, state) VALUES (?, '2026-11-21', 'open')"
 
 
-def sites(store: Store) -> list[str]:
+def sites(store: FileStore) -> list[str]:
     return [row["site"] for row in store.rows("SELECT site FROM slot ORDER BY site")]
 
 
