@@ -62,7 +62,7 @@ class Connections(httpx.AsyncBaseTransport):
             self._give_back(origin, connection)
             raise
         body = _Body(connection, partial(self._give_back, origin, connection))
-        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=body)
+        return httpx.Response(head.status, headers=head.fields, stream=body)
 
     def _give_back(self, origin: Origin, connection: Connection | None) -> None:
         self._busy -= 1

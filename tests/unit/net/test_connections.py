@@ -212,6 +212,40 @@ async def test_a_few_interim_answers_are_passed_over(count: int) -> None:
             assert (refused.reason, count) == ("protocol", 9)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 60_000,
+        CHUNKED + b"1;" + b"x" * 60_000,
+        CHUNKED + b"1;" + b"x" * 60_000 + b"\r\na\r\n0\r\n\r\n",
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * 60_000,
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * 60_000 + b"\r\n",
+        CHUNKED + b"2\r\nabc\r\n0\r\n\r\n",
+        CHUNKED + b"-1\r\nabc\r\n0\r\n\r\n",
+        CHUNKED + b"0x2\r\nab\r\n0\r\n\r\n",
+        CHUNKED + b"\r\nab\r\n0\r\n\r\n",
+    ],
+    ids=["head", "extension", "whole extension", "trailers", "whole trailers", "overlong", "negative", "prefixed", "no size"],
+)
+async def test_what_does_not_end_or_ends_elsewhere_is_refused(said: bytes) -> None:
+    async with raw_server(said) as server, opened() as http:
+        with pytest.raises(AnswerNotUnderstood) as failed:
+            await http.fetch("GET", server.url, retry=ONCE)
+
+        assert failed.value.reason == "protocol"
+
+
+async def test_trailers_and_extensions_are_passed_over_and_the_connection_is_as_good() -> None:
+    said = CHUNKED + b"1;a=b\r\na\r\n2 ;c\r\nbc\r\n000\r\nX: y\r\nZ: y\r\n\r\n"
+    async with raw_server(said) as server, opened() as http:
+        bodies = [(await http.fetch("GET", server.url)).body for _ in range(2)]
+
+        assert (bodies, server.connections) == ([b"abc", b"abc"], 1)
+
+
 class TestAge:
     @pytest.fixture
     def anyio_backend(self) -> object:
