@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("steady")
 
 
-_LONG = {"test_hub_on_postgresql", "browser", "secrets", "proofs", "journeys"}
+_LONG = {"test_hub_on_postgresql", "browser", "secrets", "proofs", "journeys", "workers"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

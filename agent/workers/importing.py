@@ -96,16 +96,17 @@ def _rows(text: str, kind: str) -> Iterator[tuple[str, Any]]:
         match kind:
             case "csv":
                 # Empty cells are as good as left out: a sheet has the same columns for every site.
-                for number, row in enumerate(csv.DictReader(io.StringIO(text), strict=True), start=2):
-                    yield f"line {number}", {key: value for key, value in row.items() if value not in ("", None)}
+                lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+                for row in lines:
+                    yield f"line {lines.line_num}", {key: value for key, value in row.items() if value not in ("", None)}
             case "jsonl":
-                for number, line in enumerate(text.splitlines(), start=1):
+                for number, line in enumerate(text.split("\n"), start=1):
                     if line.strip():
                         yield f"line {number}", json.loads(line)
             case _:  # TOML, as in the settings
                 for number, row in enumerate(tomllib.loads(text).get("sites", ()), start=1):
                     yield f"[[sites]] {number}", row
-    except (csv.Error, json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (csv.Error, ValueError, RecursionError) as error:
         raise ConfigError(
             f"the file is no {kind.upper()} ({str(error).splitlines()[0]})",
             reason="config",

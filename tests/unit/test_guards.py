@@ -47,7 +47,7 @@ async def test_a_task():
 def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester) -> None:
     """One run with a planted leak of each kind."""
     tests = Path(__file__).parents[1]
-    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\npythonpath = ['{tests}', '{tests.parent}']\n")
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\npythonpath = ['{tests}', '{tests}/journeys', '{tests.parent}']\n")
     folder = (tests / "unit/conftest.py").read_text().split("import pytest")[1]
     pytester.makeconftest((tests / "conftest.py").read_text() + folder)
     pytester.makepyfile(LEAKS)

@@ -20,6 +20,9 @@ import pytest
 from fleets import Machines, NewFleet, Zygote, a_world, a_zygote, until
 from networks import BACKEND, DATABASE, SITES_NETWORK, a_network
 
+from agent.clock import SYSTEM
+from agent.state.sites import Sites
+
 TAKEN_OVER_SECONDS = 120.0
 
 
@@ -89,14 +92,17 @@ def test_two_hundred_kills_leave_no_site_out_and_do_none_twice(new_fleet: NewFle
 
 @pytest.mark.nightly
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("broken", ["nobody is buried", "a new document for every try"])
-def test_kills_are_noticed_where_a_rule_is_broken(new_fleet: NewFleet, broken: str) -> None:
+@pytest.mark.parametrize(
+    ("broken", "kills", "seen"),
+    [("nobody is buried", 3, "a settled fleet"), ("a new document for every try", 8, "under sever")],
+)
+def test_kills_are_noticed_where_a_rule_is_broken(new_fleet: NewFleet, broken: str, kills: int, seen: str) -> None:
     sites = 80
     machines = new_fleet(sites, WPSA_READING_SITES_AT_ONCE="8")
     machines.world.told("slow-pushes", 0.3)
     with a_zygote(machines) as zygote:
-        killed_again_and_again(machines, zygote, kills=8, sites=sites, seed=7, broken=broken)
-        with pytest.raises(AssertionError):
+        killed_again_and_again(machines, zygote, kills=kills, sites=sites, seed=7, broken=broken)
+        with pytest.raises(AssertionError, match=seen):
             until(lambda: is_settled(machines, sites), seconds=TAKEN_OVER_SECONDS, what="a settled fleet")
             assert_all_is_well(machines, sites)
 
@@ -115,6 +121,7 @@ def doubled(machines: Machines, sites: int) -> None:
         )
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("claims", ["unique", "not unique"])
 def test_an_engine_that_doubles_its_jobs_doubles_nothing_as_long_as_claims_are_unique(
     new_fleet: NewFleet, claims: str
@@ -166,6 +173,33 @@ def test_who_was_stopped_in_the_middle_of_a_reading_writes_and_sends_nothing_whe
             assert_all_is_well(machines, 1)
 
 
+REFUSE_ONCE = (
+    "CREATE SEQUENCE ends",
+    """CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF OLD.task_name = 'sync_site' AND nextval('wpsa.ends') = 1 THEN RAISE 'not now'; END IF;
+           RETURN OLD;
+       END $$""",
+    "CREATE TRIGGER refuse_once BEFORE DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION refuse_once()",
+)
+
+
+@pytest.mark.nightly
+def test_a_job_whose_end_could_not_be_written_keeps_nobody_from_the_site(new_fleet: NewFleet) -> None:
+    machines = new_fleet(1)
+    with machines.state() as store, store.transaction() as database:
+        for statement in REFUSE_ONCE:
+            database.execute(statement)
+    worker = machines.start_worker()
+    until(lambda: "engine.lost" in machines.log_of(worker), seconds=60, what="an engine that begins anew")
+    until(lambda: is_settled(machines, 1), seconds=60, what="a settled fleet")
+
+    with machines.state() as store:
+        Sites(store).ask(["site-0"], at=SYSTEM.now())
+
+    until(lambda: len(backend_says(machines)["under several keys"]) == 1, seconds=60, what="the structure that was asked for")
+    assert "never retrieved" not in machines.log_of(worker)
+
+
 # --- machines cut off ---------------------------------------------------------------------------
 
 
@@ -214,6 +248,7 @@ def test_machines_that_are_cut_off_or_lost_and_a_database_that_crashes_leave_not
             said = machines.status()
             assert [worker["alive"] for worker in said["workers"]] == [True, True]
             assert "worker.revived" in machines.log_of(workers[0])
+            assert "delivery pending" in machines.log_of(workers[1])
         finally:
             machines.stop()
         assert [worker.returncode for worker in workers] == [0, 0, -9, -9]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from builders import answers
 from fakes import FakeBackend, FakeReader, ManualClock, an_agent
@@ -94,7 +95,7 @@ async def test_a_site_whose_state_cannot_be_asked_is_given_back(store: FleetStor
     turn = rounds.take_turn(NAMES[0])
     with anyio.move_on_after(10):
         while not turn.done():
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     assert turn.done()
     assert in_hand(store) == 0
@@ -109,7 +110,7 @@ async def test_sites_that_wait_at_their_server_are_given_back_when_the_state_is_
         rounds.take_turn(name)
     with anyio.move_on_after(10):
         while rounds.in_hand < SITES_PER_SERVER or rounds.waiting < 2:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
     assert in_hand(store) == len(NAMES)
 
     agenda.away = "work"

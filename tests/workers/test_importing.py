@@ -108,6 +108,18 @@ def test_every_mistake_is_named_by_its_line_no_value_is_and_nothing_is_taken(set
         fleet_standing(settings, at=SYSTEM.now())
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("csv", 'url,name\n\n"https://a.example","a\nb"\n\nnonsense,c\n'),
+        ("csv", "url,name\r\n\r\n\r\n\r\n\r\nnonsense,c\r\n"),
+        ("jsonl", '{"url": "https://a.example", "site_id": "1", "name": "a\u2028b"}\n\n\n\n\n{"url": "nonsense"}'),
+    ],
+)
+def test_a_mistake_is_found_where_an_editor_shows_it(settings: Settings, kind: str, text: str) -> None:
+    assert "line 6: url " in refusal(settings, text, kind)
+
+
 def test_of_very_many_mistakes_the_first_are_named_and_the_others_counted(settings: Settings) -> None:
     said = refusal(settings, "url,site_id\n" + "nonsense,1\n" * 1_000, "csv")
 
@@ -120,6 +132,7 @@ def test_of_very_many_mistakes_the_first_are_named_and_the_others_counted(settin
     [
         ("jsonl", '{"url": "https://shop.example", "application_password": "abcd efgh ijkl mnop"\n'),
         ("jsonl", "[" * 100_000),
+        ("jsonl", '{"url": "https://shop.example", "application_password": "abcd efgh ijkl mnop", "site_id": ' + "9" * 5_000 + "}"),
         ("jsonl", '"abcd efgh ijkl mnop"\n'),
         ("toml", 'application_password = "abcd efgh ijkl mnop\n'),
         ("toml", 'sites = "abcd efgh ijkl mnop"\n'),
@@ -133,9 +146,10 @@ def test_a_file_that_is_not_of_its_kind_is_refused_without_its_text(settings: Se
     assert SECRET not in refusal(settings, text, kind)
 
 
-def test_an_empty_file_removes_nothing_unless_it_is_to_replace(settings: Settings) -> None:
+@pytest.mark.parametrize(("kind", "text"), [("csv", "url,site_id\n"), ("jsonl", ""), ("toml", "")])
+def test_a_file_without_sites_is_a_mistake_and_removes_nothing(settings: Settings, kind: str, text: str) -> None:
     import_sites(settings, CSV, kind="csv", replace=False)
 
-    assert import_sites(settings, "url,site_id\n", kind="csv", replace=False) == Change(0, 0, 0, 0)
+    with pytest.raises(ConfigError, match="names no site"):
+        import_sites(settings, text, kind=kind, replace=True)
     assert len(known(settings)) == 2
-    assert import_sites(settings, "", kind="jsonl", replace=True) == Change(0, 0, 0, 2)

@@ -324,20 +324,17 @@ open_fleet_store(sys.argv[1], worker="w").close()
 def test_processes_that_start_together_make_the_tables_once(state_url: str) -> None:
     command = [sys.executable, "-c", BEGIN, state_url]
     pipe = subprocess.PIPE
-    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.close()
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)) for _ in range(4)
+        ]
+        for process in processes:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin
+            process.stdin.close()
 
-    said = [process.stderr.read() for process in processes if process.stderr]
-
-    assert [(process.wait(), line) for process, line in zip(processes, said, strict=True)] == [(0, "")] * 4
-    for process in processes:
-        for stream in (process.stdout, process.stderr):
-            assert stream
-            stream.close()
+        assert [(process.stderr.read(), process.wait()) for process in processes if process.stderr] == [("", 0)] * 4
     with database(state_url) as connection:
         assert len(connection.execute("SELECT * FROM version").fetchall()) == 1
         assert len(connection.execute("SELECT * FROM instance").fetchall()) == 1

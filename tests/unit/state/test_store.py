@@ -223,7 +223,7 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_not_set_aside(
     with monkeypatch.context() as patched:
         patched.setattr(store_module, "_check_rows", look)
         if failing == "when it is read through":
-            patched.setattr(Path, "open", lambda *_: BadSector())
+            patched.setattr(Path, "open", lambda *_, **__: BadSector())
         with pytest.raises(StateFailed) as failed:
             open_store(state_folder)
 

@@ -6,12 +6,15 @@ How often that key came is of no consequence, for a repeat changes nothing there
 
 import json
 import signal
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fleets import Machines, NewFleet, World, until
 
+from agent.cli import main
 from agent.clock import SYSTEM
 from agent.state.sites import Sites
 
@@ -68,7 +71,8 @@ def test_two_workers_bring_each_site_once_say_so_and_leave_when_asked(new_fleet:
     assert keys(machines) == once(30)
     assert all(len(its) == 1 for its in machines.world.told("pushes").values())
     logs = [machines.log_of(worker) for worker in workers]
-    assert all("run.finished" in log and "never retrieved" not in log for log in logs)
+    assert sum(log.count('"run.finished"') for log in logs) == 30
+    assert not [line for log in logs for line in log.splitlines() if "never retrieved" in line]
     outputs = [*logs, shown.stdout, shown.stderr, imported.stderr, json.dumps(said)]
     for secret in (*PASSWORDS, PASSWORDS[1].replace(" ", "")):
         assert not any(secret in output for output in outputs)
@@ -119,38 +123,54 @@ def test_what_a_lost_worker_had_in_hand_is_taken_over_without_a_second_effect(
     assert "worker.died" in machines.log_of(taking_over)
 
 
-def refusal(machines: Machines, **settings: str) -> str:
-    machines.settings |= settings
-    ended = machines.wpsa("fleet", "worker")
-    assert ended.returncode == 78
-    assert ended.stdout == ""
-    [line] = ended.stderr.splitlines()
-    return line
+# --- what keeps a worker from beginning ---------------------------------------------------------
+
+NOWHERE = f"postgresql://wpsa:{PASSWORDS[0]}@127.0.0.1:1/hub"
+
+Refused = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def refused(
+    own_home: Path, fresh_logging: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """A function: run the command in this process, where the state is nowhere; its code, and what it said on stderr."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int, str]:
+        for name, value in (Machines(tmp_path, NOWHERE, World(1)).environ("operator") | settings).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["wpsa", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        output, errors = capsys.readouterr()
+        assert output == ""
+        assert not any(password in errors for password in PASSWORDS) and "Traceback" not in errors
+        return code, errors
+
+    return run
 
 
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
         ({"WPSA_STATE_URL": ""}, "WPSA_STATE_URL"),
-        ({"WPSA_STATE_URL": f"mysql://wpsa:{PASSWORDS[0]}@127.0.0.1/hub"}, "WPSA_STATE_URL"),
-        ({"WPSA_STATE_URL": f"postgresql://wpsa:{PASSWORDS[0]}@[::1/hub"}, "WPSA_STATE_URL"),
+        ({"WPSA_STATE_URL": NOWHERE.replace("postgresql", "mysql")}, "WPSA_STATE_URL"),
+        ({"WPSA_STATE_URL": NOWHERE.replace("127.0.0.1:1", "[::1")}, "WPSA_STATE_URL"),
         ({"WPSA_BACKEND_URL": ""}, "WPSA_BACKEND_URL"),
     ],
     ids=["no address of the state", "of another database", "that is none", "no backend"],
 )
-def test_a_worker_that_cannot_work_says_why_in_one_line(
-    tmp_path: Path, settings: dict[str, str], named: str
-) -> None:
-    line = refusal(Machines(tmp_path, f"postgresql://wpsa:{PASSWORDS[0]}@127.0.0.1:1/hub", World(1)), **settings)
+def test_a_worker_that_cannot_work_says_why_in_one_line(refused: Refused, settings: dict[str, str], named: str) -> None:
+    code, said = refused("fleet", "worker", **settings)
 
-    assert line.startswith("error: ") and named in line
-    assert not any(password in line for password in PASSWORDS)
+    [line] = said.splitlines()
+    assert (code, line.startswith("error: "), named in line) == (78, True, True)
 
 
-def test_a_database_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    machines = Machines(tmp_path, f"postgresql://wpsa:{PASSWORDS[0]}@127.0.0.1:1/hub", World(1))
-    for verb in ("worker", "status"):
-        ended = machines.wpsa("--log-level", "debug", "fleet", verb)
-        assert ended.returncode == 74
-        assert "cannot be reached" in ended.stderr and PASSWORDS[0] not in ended.stderr
-        assert "Traceback" not in ended.stderr
+@pytest.mark.parametrize("verb", ["worker", "status"])
+def test_a_database_that_is_not_there_is_said_in_one_line(refused: Refused, verb: str) -> None:
+    code, said = refused("--log-level", "debug", "fleet", verb)
+
+    assert (code, said.splitlines()[-1].count("cannot be reached")) == (74, 1)
