@@ -127,20 +127,7 @@ class FleetStore:
             dead = database.execute(
                 "SELECT id, name FROM worker WHERE alive_until < clock_timestamp() FOR UPDATE SKIP LOCKED"
             ).fetchall()
-            buried = []
-            for worker in dead:
-                sites = [row["site"] for row in database.execute(
-                    "SELECT site FROM claim WHERE worker = ? AND site <> ?", (worker["id"], ERRANDS)
-                ).fetchall()]
-                database.execute(
-                    """UPDATE run SET result = 'interrupted', finished_at = started_at
-                       WHERE finished_at IS NULL AND generation IS NULL AND site = ANY(?)""",
-                    (sites,),
-                )
-                database.execute("UPDATE outbox SET may_arrive_late = 1 WHERE site = ANY(?)", (sites,))
-                database.execute("DELETE FROM worker WHERE id = ?", (worker["id"],))
-                buried.append(Buried(worker["name"], len(sites)))
-            return buried
+            return [Buried(worker["name"], _bury(database, worker["id"])) for worker in dead]
 
     def close(self) -> None:
         """What is in hand is given back, and this worker is no longer known."""
@@ -149,7 +136,8 @@ class FleetStore:
             return
         try:
             if self._id:
-                connection.execute("DELETE FROM worker WHERE id = %s", (self._id,))
+                with connection.transaction():
+                    _bury(FleetDatabase(connection), self._id)
         except psycopg.Error:
             pass  # it will be found dead
         finally:
@@ -208,6 +196,20 @@ class FleetDatabase:
 
     def executemany(self, query: str, rows: Iterable[Sequence[Any]], /) -> None:
         self._connection.cursor().executemany(_placed(query), rows)
+
+
+def _bury(database: FleetDatabase, worker: str) -> int:
+    """A worker is no longer known: what it had in hand was interrupted. How many sites."""
+    query = "SELECT site FROM claim WHERE worker = ? AND site <> ?"
+    sites = [row["site"] for row in database.execute(query, (worker, ERRANDS)).fetchall()]
+    database.execute(
+        """UPDATE run SET result = 'interrupted', finished_at = started_at
+           WHERE finished_at IS NULL AND generation IS NULL AND site = ANY(?)""",
+        (sites,),
+    )
+    database.execute("UPDATE outbox SET may_arrive_late = 1 WHERE site = ANY(?)", (sites,))
+    database.execute("DELETE FROM worker WHERE id = ?", (worker,))
+    return len(sites)
 
 
 def open_fleet_store(url: str, *, worker: str) -> FleetStore:

@@ -72,7 +72,7 @@ def check_states(steps: list[Step], folder: Path, *, wanted: int, seed: int = 3)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "rounds"), [(2_000, 5), pytest.param(100_000, 30, marks=pytest.mark.nightly)]
+    ("wanted", "rounds"), [(1_200, 5), pytest.param(100_000, 30, marks=pytest.mark.nightly)]
 )
 @pytest.mark.timeout(3_600)
 def test_no_loss_of_power_takes_back_a_promise(tmp_path: Path, proof: Proof, wanted: int, rounds: int) -> None:

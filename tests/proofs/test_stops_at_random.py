@@ -12,7 +12,7 @@ from world import World, books_in, check_history, check_integrity, rows
 PROMPT_SECONDS = 2.0
 LONGEST_SECONDS = 0.8
 """A little longer than it takes to start, to read the site and to push."""
-FEW = 10
+FEW = 6
 
 
 @pytest.fixture

@@ -171,13 +171,17 @@ def new_stage(tmp_path: Path, hostility: Hostility) -> Iterator[Callable[..., St
         yield staged
 
 
-def everything_done(stage: Stage, until: Callable[[str], bool]) -> None:
-    """The daemon, which does what is due at its first look, and each verb after it."""
+OF_THE_STATE = (("check",), ("sync",), ("status", "--json"), ("history", "shop", "--json"))
+OF_THE_SITE = (("show", "shop", "-v"), ("show", "gated", "--json"))
+BOTH = (*OF_THE_SITE, *OF_THE_STATE)
+EACH = (*BOTH, ("sync", "shop", "--json"), ("config", "show"))
+Verbs = tuple[tuple[str, ...], ...]
+
+
+def everything_done(stage: Stage, until: Callable[[str], bool], verbs: Verbs) -> None:
+    """The daemon, which does what is due at its first look, and the verbs after it."""
     stage.run_daemon(until)
-    for arguments in (
-        ("show", "shop", "-v"), ("show", "gated", "--json"), ("check",), ("sync",), ("sync", "shop", "--json"),
-        ("status", "--json"), ("history", "shop", "--json"), ("config", "show"),
-    ):  # fmt: skip
+    for arguments in verbs:
         stage.run(*arguments)
     stage.keep_files("at the end")
 
@@ -186,23 +190,28 @@ BACKEND = backend_of(CANARIES["access"], CANARIES["refresh"])
 
 
 @pytest.mark.parametrize(
-    ("doubles", "arrive"),
+    ("doubles", "arrive", "verbs"),
     [
-        ({"backend": BACKEND, "by": BY_KEY}, {"api_key", "application_password", "site_ping", "fleet_ping"}),
-        ({"backend": BACKEND, "by": BY_LOGIN, "format": "console"}, {"backend_password", "access"}),
-        ({"backend": a_parrot, "by": BY_KEY}, {"api_key", "webhook"}),
-        ({"backend": a_parrot, "by": BY_LOGIN}, {"backend_password", "webhook"}),
-        ({"backend": a_wreck, "by": BY_LOGIN}, {"backend_password"}),
-        ({"backend": BACKEND, "by": BY_KEY, "site": a_parrot}, {"http_password", "webhook"}),
-        ({"backend": BACKEND, "by": BY_KEY, "site": a_wreck, "format": "console"}, {"http_password"}),
-        ({}, {"application_password"}),
+        ({"backend": BACKEND, "by": BY_KEY}, {"api_key", "application_password", "site_ping", "fleet_ping"}, EACH),
+        ({"backend": BACKEND, "by": BY_LOGIN, "format": "console"}, {"backend_password", "access"}, OF_THE_STATE),
+        ({"backend": a_parrot, "by": BY_KEY}, {"api_key", "webhook"}, OF_THE_STATE),
+        ({"backend": a_parrot, "by": BY_LOGIN}, {"backend_password", "webhook"}, OF_THE_STATE),
+        ({"backend": a_wreck, "by": BY_LOGIN}, {"backend_password"}, OF_THE_STATE),
+        ({"backend": BACKEND, "by": BY_KEY, "site": a_parrot}, {"http_password", "webhook"}, BOTH),
+        ({"backend": BACKEND, "by": BY_KEY, "site": a_wreck, "format": "console"}, {"http_password"}, BOTH),
+        ({}, {"application_password"}, EACH),
     ],
     ids=["key", "login", "key refused", "login refused", "backend broken", "site refuses", "site broken", "embedded hub"],
 )  # fmt: skip
-def test_no_secret_sings(new_stage: Callable[..., Stage], doubles: Mapping[str, object], arrive: set[str]) -> None:
+def test_no_secret_sings(
+    new_stage: Callable[..., Stage], doubles: Mapping[str, object], arrive: set[str], verbs: Verbs
+) -> None:
     stage = new_stage(**doubles)
 
-    everything_done(stage, until=lambda log: log.count("run.finished") >= 2 and stage.doubles["receiver"].seen != [])
+    def everybody_heard(log: str) -> bool:
+        return log.count("run.finished") >= 2 and stage.doubles["receiver"].seen != []
+
+    everything_done(stage, everybody_heard, verbs)
 
     arrived = {line.split(",")[0] for double in stage.doubles.values()
                for line in sung(CANARIES, {"request": "\n".join(double.seen).encode()})}  # fmt: skip
