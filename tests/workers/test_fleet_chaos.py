@@ -233,6 +233,7 @@ def test_machines_that_are_cut_off_or_lost_and_a_database_that_crashes_leave_not
             postgresql.restart(url)
             until(lambda: world.told()["sites"] > 120, seconds=60, what="work after the restart")
             workers[3].kill()
+            until(lambda: "delivery pending" in machines.log_of(workers[1]), seconds=60, what="a push without a way")
             network.heal(numbers[1], BACKEND)
             lost = f":{workers[0].pid}"
             until(
