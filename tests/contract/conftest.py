@@ -8,10 +8,7 @@ WPSA_BACKEND_PASSWORD: a command line is no place for secrets. The suite pushes 
 to that site's integration, so name one that nobody looks at.
 """
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ from typing import Any
 import httpx
 import postgresql
 import pytest
+from served_hub import served_hub
 
 from agent.backend.contract import Paths
 
@@ -116,20 +114,7 @@ def foreign_backend(config: pytest.Config) -> Backend:
 
 
 def hub_backend(directory: Path, options: dict[str, str]) -> Iterator[Backend]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(Path(__file__).with_name("serve_hub.py")), str(directory)]
-    with subprocess.Popen(
-        command,
-        env={**kept, **options},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        facts = json.loads(process.stdout.readline())
+    with served_hub(directory, options=options) as facts:
         backend = Backend(**facts, is_hub=True, shape=options["WPSA_HUB_LIST_SHAPE"])
         with backend.client:
             yield backend
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(timeout=10)

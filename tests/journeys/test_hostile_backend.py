@@ -13,7 +13,7 @@ from hostility import OWN_ANSWERS, Hostility, push_to, reason_to_leave_out
 pytestmark = pytest.mark.anyio
 
 TESTS = Path(__file__).parents[1]
-A_BACKEND = re.compile(r"\b(StandIn|HostileStandIn|FakeBackend|ScriptedBackend|backend_of|serve_hub|SERVE_HUB|backend_transport)\b")
+A_BACKEND = re.compile(r"\b(StandIn|HostileStandIn|FakeBackend|ScriptedBackend|backend_of|serve_hub|served_hub|SERVE_HUB|backend_transport)\b")
 MEETS_IT = re.compile(r"\bhostility\b")
 
 

@@ -1,10 +1,6 @@
 """A real hub in a process of its own, and agents that push to it or to a backend that offers nothing."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -15,6 +11,7 @@ from builders import answers, settings
 from fakes import FakeReader
 from hostility import Hostility
 from offers_working import SECRET, At, Hub, Working
+from served_hub import served_hub
 
 from agent.bootstrap import open_agent
 from agent.crowds import nowhere
@@ -24,7 +21,6 @@ from agent.redact import Redactor
 from agent.rounds import Rounds
 from agent.telemetry.observers import log_exchange
 
-SERVE_HUB = Path(__file__).parents[1] / "contract" / "serve_hub.py"
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
@@ -42,16 +38,8 @@ def one_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Hub]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(SERVE_HUB), str(folder)]
-    with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        facts = json.loads(process.stdout.readline())
-        with Hub(facts["url"], facts["api_key"], facts["site_id"]) as served:
-            yield served
-        process.stdin.close()
-        process.wait(timeout=10)
+    with served_hub(folder) as facts, Hub(facts["url"], facts["api_key"], facts["site_id"]) as served:
+        yield served
 
 
 @pytest.fixture

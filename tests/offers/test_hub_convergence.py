@@ -2,10 +2,6 @@
 5 % of requests come too often, lists change their shape and their pages; every site ends with its newest structure (D25)."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +16,7 @@ from backend import LISTING, Handler
 from builders import a_post_type, answers, counted
 from fakes import FakeReader, ManualClock
 from hostile_front import FrontHandler, HostileFront
+from served_hub import served_hub
 
 from agent.backend.contract import Paths
 from agent.bootstrap import Agent, open_agent
@@ -31,7 +28,6 @@ from agent.sync import redeliver
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sheltered", "logs"), pytest.mark.timeout(3_600)]
 
-SERVE_HUB = Path(__file__).parents[1] / "contract" / "serve_hub.py"
 EACH = 0.05
 DAYS = 2
 LOOKS = 24
@@ -92,16 +88,9 @@ class Served:
 
 @contextmanager
 def a_hub(folder: Path, sites: int) -> Iterator[Served]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(SERVE_HUB), str(folder / "hub"), str(sites)]
-    with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        facts = json.loads(process.stdout.readline())
+    with served_hub(folder / "hub", more_sites=sites) as facts:
         first = int(facts.pop("site_id")) + 1
         yield Served(**facts, sites=tuple(str(first + number) for number in range(sites)))
-        process.stdin.close()
-        process.wait(timeout=10)
 
 
 def url_of(number: int) -> str:

@@ -1,9 +1,6 @@
 """What is seen of a fleet from outside: series, probes, and what becomes of “sync now” at a real hub."""
 
 import json
-import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,13 +16,12 @@ from fakes import ManualClock
 from fleets import Machines, NewFleet, until
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from served_hub import served_hub
 
 from agent.backend.contract import Paths
 from agent.ops.fleet_series import FRESH_SECONDS, SITES, FleetSeries
 from agent.state.fleet_store import FleetStore, open_fleet_store
 from agent.state.sites import Entry, Sites
-
-SERVE_HUB = Path(__file__).parents[1] / "contract" / "serve_hub.py"
 
 Series = dict[str, float]
 
@@ -142,15 +138,8 @@ class Hub:
 
 @contextmanager
 def a_hub(folder: Path) -> Iterator[Hub]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(SERVE_HUB), str(folder)]
-    with subprocess.Popen(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        facts = json.loads(process.stdout.readline())
+    with served_hub(folder) as facts:
         yield Hub(facts["url"], facts["api_key"], facts["site_id"])
-        process.stdin.close()
-        process.wait(timeout=10)
 
 
 OUTSIDE = {"WPSA_OPS_LISTEN": "127.0.0.1:0", "WPSA_BACKEND_POLL_SECONDS": "1"}
