@@ -42,9 +42,18 @@ def place_of(settings: Settings) -> str:
     return f"postgresql://{parts.hostname or ''}{parts.path}"
 
 
-def address(settings: Settings) -> str:
-    """Of the shared state, with its password."""
-    assert settings.state.url is not None, "asked for only where there is one"
+def address(settings: Settings, *, alone: str = "") -> str:
+    """Of the shared state, with its password; raises ConfigError where none is named.
+
+    alone   the verb that does the same for one machine
+    """
+    if settings.state.url is None:
+        instead = f"; for one machine there is `{alone}`" if alone else ""
+        raise ConfigError(
+            "WPSA_STATE_URL is missing: a fleet shares a PostgreSQL",
+            reason="config",
+            hint=f"Set it to postgresql://user:password@host/database{instead}.",
+        )
     return settings.state.url.get_secret_value()
 
 

@@ -40,6 +40,9 @@ HELD = RetryPolicy(attempts=2**31, base_seconds=HELD_SECONDS, cap_seconds=HELD_S
 HELD_BY_CREDENTIAL = RetryPolicy(attempts=2**31, base_seconds=HELD_SECONDS, cap_seconds=86_400.0)
 HELD_BY_CONNECTION = RetryPolicy(attempts=2**31, base_seconds=900.0, cap_seconds=86_400.0)
 
+# A worker of a fleet whose database is away: soon back after a restart, and nobody is hurt by a look.
+ENGINE = RetryPolicy(attempts=2**31, base_seconds=1.0, cap_seconds=15.0)
+
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 
 

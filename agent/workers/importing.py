@@ -24,12 +24,7 @@ NAMED_MOST = 10
 
 def import_sites(settings: Settings, text: str, *, kind: str, replace: bool) -> Change:
     """Have the fleet of these settings know the sites of a file. Raises ConfigError and StateError."""
-    if settings.state.url is None:
-        raise ConfigError(
-            "WPSA_STATE_URL is missing: a fleet shares a PostgreSQL",
-            reason="config",
-            hint="Set it to postgresql://user:password@host/database.",
-        )
+    url = address(settings)
     if kind not in FORMATS:
         raise ConfigError(
             f"the kind of the file is not known ({kind or 'it has no ending'})",
@@ -37,7 +32,7 @@ def import_sites(settings: Settings, text: str, *, kind: str, replace: bool) -> 
             hint="Name it by --format csv, jsonl or toml.",
         )
     entries = entries_of(sites_in(text, kind=kind), with_settings=True)
-    store = on_postgresql().FleetStore(address(settings))
+    store = on_postgresql().FleetStore(url)
     try:
         store.bring_up_to_date()
         return Sites(store).put(entries, at=SYSTEM.now(), replace=replace, among="table")

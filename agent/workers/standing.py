@@ -67,13 +67,7 @@ def fleet_standing(settings: Settings, *, at: datetime) -> FleetStanding:
 
 def shared_state(settings: Settings) -> Any:
     """The fleet's state to look at. Raises ConfigError where there is none, and StateError."""
-    if settings.state.url is None:
-        raise ConfigError(
-            "WPSA_STATE_URL is missing: a fleet shares a PostgreSQL",
-            reason="config",
-            hint="Set it to postgresql://user:password@host/database; for one machine there is `wpsa status`.",
-        )
-    store = on_postgresql().read_fleet_store(address(settings))
+    store = on_postgresql().read_fleet_store(address(settings, alone="wpsa status"))
     if store is None:
         raise ConfigError(
             "there is no fleet in this database yet",

@@ -12,7 +12,7 @@ from agent.clock import SYSTEM
 from agent.config import Loaded
 from agent.daemon import keep_up, stop_on_signals
 from agent.errands import doing_errands
-from agent.errors import ConfigError, StateBusy, StateError
+from agent.errors import StateBusy, StateError
 from agent.kept import address, place_of
 from agent.naming import chosen_sites
 from agent.ops.fleet_series import FleetSeries
@@ -21,6 +21,7 @@ from agent.ops.service import offer_operations
 from agent.ops.watchdog import watched
 from agent.premises import open_premises
 from agent.redact import Redactor
+from agent.retry import ENGINE
 from agent.roster import Roster, TableRoster, listed
 from agent.rounds import Rounds
 from agent.settings import Settings
@@ -34,7 +35,6 @@ from agent.workers.planning import Planner
 
 JOBS_PER_PLACE = 4
 """A site that hangs goes on beside the places, and its job with it."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 log = structlog.stdlib.get_logger("agent")
 
@@ -42,12 +42,7 @@ log = structlog.stdlib.get_logger("agent")
 async def work(loaded: Loaded, *, redactor: Redactor) -> None:
     """Take up sites of the fleet until SIGTERM or SIGINT. Raises AgentError."""
     settings = loaded.settings
-    if settings.state.url is None:
-        raise ConfigError(
-            "WPSA_STATE_URL is missing: the workers of a fleet share a PostgreSQL",
-            reason="config",
-            hint="Set it to postgresql://user:password@host/database; for one machine there is `wpsa run`.",
-        )
+    url = address(settings, alone="wpsa run")
     stop = asyncio.Event()
     stop_on_signals(stop)
     # Other settings are for the next start: the other workers go on meanwhile.
@@ -73,7 +68,7 @@ async def work(loaded: Loaded, *, redactor: Redactor) -> None:
                     sites_at_once=agent.sites_at_once,
                 )
                 working = asyncio.create_task(
-                    _work(rounds, agenda, Planner(sites, SYSTEM), address(settings), series), name="engine"
+                    _work(rounds, agenda, Planner(sites, SYSTEM), url, series), name="engine"
                 )
                 working.add_done_callback(partial(_ended, rounds))
                 try:
@@ -125,7 +120,7 @@ async def _work(rounds: Rounds, agenda: SharedAgenda, planner: Planner, url: str
                 await engine.work(jobs_at_once=rounds.agent.sites_at_once * JOBS_PER_PLACE)
         except EngineLost as error:
             failures += 1
-            pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 8), LONGEST_PAUSE_SECONDS)
+            pause = ENGINE.ceiling_seconds(failures)
             log.warning(
                 events.ENGINE_LOST,
                 message="the engine of the fleet has lost its database; it comes back by itself",
