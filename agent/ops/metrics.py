@@ -37,7 +37,7 @@ class Metrics:
     """
 
     def __init__(self, *, now: Callable[[], datetime], shared: bool = False) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._now = now
         self._sites: frozenset[str] = frozenset()
         self._delivered_at: dict[str, float] = {}

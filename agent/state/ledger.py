@@ -257,6 +257,6 @@ class Ledger(History):
             )
             database.execute(
                 f"""DELETE FROM {table} WHERE site = ? AND {moment} < ?
-                    AND {order} < (SELECT max({order}) FROM {table} WHERE site = ?)""",  # noqa: S608
+                    AND {order} < (SELECT max({order}) FROM {table} WHERE site = ?)""",  # noqa: S608 - likewise
                 (site, to_text(at - KEPT_FOR), site),
             )

@@ -116,7 +116,7 @@ def m002_checked_rows(database: sqlite3.Connection) -> None:
     ):
         for number, *values in database.execute(f"SELECT rowid, {columns} FROM {table}").fetchall():  # noqa: S608 - written above
             checksum = row_sha256(*values)
-            database.execute(f"UPDATE {table} SET row_sha256 = ? WHERE rowid = ?", (checksum, number))  # noqa: S608
+            database.execute(f"UPDATE {table} SET row_sha256 = ? WHERE rowid = ?", (checksum, number))  # noqa: S608 - likewise
 
 
 def m003_offers(database: sqlite3.Connection) -> None:

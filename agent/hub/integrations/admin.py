@@ -18,7 +18,7 @@ class HubAdminSite(admin.AdminSite):
     index_title = "Administration"
     site_url = "/"
 
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]  # its stub promises a template's answer
         """By the hub's own form: attempts are counted there."""
         if request.user.is_authenticated:
             raise PermissionDenied

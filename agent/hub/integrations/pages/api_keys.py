@@ -27,7 +27,7 @@ class KeyForm(forms.Form):
 
     def __init__(self, *args: Any, owner: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["site"].queryset = Site.objects.filter(owner=owner).order_by("sort_name")  # type: ignore[attr-defined]
+        self.fields["site"].queryset = Site.objects.filter(owner=owner).order_by("sort_name")  # type: ignore[attr-defined]  # known as any field
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
