@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 from agent.backend.client import BackendClient
 from agent.bootstrap import open_backend, site_reader
-from agent.diagnosis import Finding, failed, findings_of
+from agent.config import Loaded
+from agent.diagnosis import Finding, Level, failed, findings_of
 from agent.errors import AgentError, BackendUnreachable
 from agent.redact import Redactor
 from agent.settings import Settings, SiteSettings
 from agent.wordpress.reader import SiteReader
 
 
-async def check_all(settings: Settings, sites: Sequence[SiteSettings], *, redactor: Redactor) -> list[Finding]:
+async def check_all(loaded: Loaded, sites: Sequence[SiteSettings], *, redactor: Redactor) -> list[Finding]:
     """Settings, each site, and each site's integration, in this order; writes nothing anywhere."""
+    settings = loaded.settings
     findings = [Finding("settings", "settings", _said_of(settings))]
+    findings += [Finding("settings", "settings", one.said, Level.NOTE, "unwise", one.hint) for one in loaded.cautions]
     reader = site_reader(settings, sites)
     for site in sites:
         findings += await _check_site(reader, site)

@@ -155,9 +155,9 @@ def check(context: Context, site: str | None, as_json: bool) -> int:
     from agent.check import check_all
     from agent.outcome import worst_exit_code
 
-    settings = context.settings(quiet_terminal=True)
-    sites = context.chosen_sites(settings, [site] if site else ())
-    found = asyncio.run(check_all(settings, sites, redactor=context.redactor))
+    loaded = context.load(quiet_terminal=True)
+    sites = context.chosen_sites(loaded.settings, [site] if site else ())
+    found = asyncio.run(check_all(loaded, sites, redactor=context.redactor))
     findings = [replace(finding, said=context.redactor.hide(finding.said)) for finding in found]
     if as_json:
         report.print_json([finding.as_json() for finding in findings])

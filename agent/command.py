@@ -46,12 +46,17 @@ class Context:
 
         quiet_terminal   a person reads the result itself, so nothing is logged beside it
         """
+        import structlog
+
+        from agent.telemetry import events
         from agent.telemetry.logs import configure
 
         loaded = self._read()
         log = loaded.settings.log
         calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
         configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
+        for caution in loaded.cautions:
+            structlog.stdlib.get_logger("agent").warning(events.SETTINGS_UNWISE, message=caution.said, hint=caution.hint)
         return loaded
 
     def look(self) -> "Loaded":

@@ -2,7 +2,6 @@
 
 import os
 import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from platformdirs import user_config_path
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import InitSettingsSource
 
+from agent.consistency import Caution, cautions, contradictions
 from agent.errors import ConfigError
-from agent.settings import Section, Settings, SiteSettings, is_loopback
+from agent.secretfile import Unfit, is_open_to_all, read_secret
+from agent.settings import Section, Settings
 
 Nested = dict[str, Any]
 
@@ -33,6 +34,7 @@ class Loaded:
     """{`section.key`: `argument`, `environment`, `secret file` or the TOML file}; the rest are defaults."""
     files: tuple[Path, ...] = ()
     """What was read: the TOML file and every secret's."""
+    cautions: tuple[Caution, ...] = ()
 
 
 def load(arguments: Nested, *, config: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -40,22 +42,23 @@ def load(arguments: Nested, *, config: Path | None = None, environ: Mapping[str,
     environ = os.environ if environ is None else environ
     problems: list[str] = []
     files: list[Path] = []
+    unwise: list[Caution] = []
     toml_file = _find_config(config, environ)
     layers = [
         ("argument", arguments),
         ("environment", _from_environment(environ, problems)),
         ("secret file", _from_secret_files(environ, problems, files)),
-        (str(toml_file), _from_toml(toml_file, problems, files)),
+        (str(toml_file), _from_toml(toml_file, problems, files, unwise)),
     ]
     settings = _validated([layer for _, layer in layers], problems)
     if settings is not None:
-        problems += _contradictions(settings)
+        problems += contradictions(settings)
     if problems or settings is None:
         raise ConfigError("; ".join(problems), reason="config", hint=_HINT)
     settings.came_from(lambda: load(arguments, config=config, environ=environ).settings)
     # From the weakest to the strongest, so that the strongest is named last.
     sources = {".".join(path): source for source, layer in reversed(layers) for path in _leaves(layer)}
-    return Loaded(settings, sources, tuple(files))
+    return Loaded(settings, sources, tuple(files), (*unwise, *cautions(settings)))
 
 
 def _find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -98,28 +101,26 @@ def _from_secret_files(environ: Mapping[str, str], problems: list[str], files: l
             problems.append(f"{name} and {name}_FILE are both set: keep one")
         else:
             files.append(Path(file))
-            values.setdefault(section, {})[key] = _read_secret(Path(file), f"{name}_FILE", problems)
+            values.setdefault(section, {})[key] = _secret_in(Path(file), f"{name}_FILE", problems)
     return values
 
 
-def _read_secret(file: Path, name: str, problems: list[str]) -> str:
-    """The file's text without the newline at its end; empty, with a problem, when it cannot be read."""
+def _secret_in(file: Path, name: str, problems: list[str]) -> str:
     try:
-        text = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{name}: the file cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
+        return read_secret(file)
+    except Unfit as unfit:
+        problems.append(f"{name}: {unfit}")
         return "unreadable"
-    if not text:
-        problems.append(f"{name}: the file is empty")
-    return text or "unreadable"
 
 
-def _from_toml(file: Path | None, problems: list[str], files: list[Path]) -> Nested:
+def _from_toml(file: Path | None, problems: list[str], files: list[Path], unwise: list[Caution]) -> Nested:
     if file is None:
         return {}
     files.append(file)
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
+        if _holds_secrets(values) and is_open_to_all(file):
+            unwise.append(Caution(f"everybody on this machine can read {file}, which holds secrets", f"chmod 600 {file}"))
     except OSError as error:
         problems.append(f"{file}: cannot be read ({error.strerror})")
         return {}
@@ -130,6 +131,12 @@ def _from_toml(file: Path | None, problems: list[str], files: list[Path]) -> Nes
     for section in (*values.values(), *_tables(values.get("sites"))):
         _resolve_files(section, file, problems, files)
     return values
+
+
+def _holds_secrets(values: Nested) -> bool:
+    secrets = {place for _, place, secret in _variables() if secret}
+    sections = [*values.items(), *(("site", site) for site in _tables(values.get("sites")))]
+    return any((name, key) in secrets for name, section in sections if isinstance(section, dict) for key in section)
 
 
 def _tables(value: Any) -> list[Any]:
@@ -146,7 +153,7 @@ def _resolve_files(section: Any, toml_file: Path, problems: list[str], files: li
             problems.append(f"{toml_file}: {secret} and {key} are both set, or {key} is no path: keep one")
         else:
             files.append(toml_file.parent / file)
-            section[secret] = _read_secret(files[-1], key, problems)
+            section[secret] = _secret_in(files[-1], key, problems)
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, str], bool]]:
@@ -221,61 +228,3 @@ def said_of(problem: Any) -> str:
         return "is not a time of day such as 03:30"
     text = str(problem["msg"]).removeprefix("Value error, ")
     return text if problem["type"] == "value_error" else f"is wrong: {text[:1].lower()}{text[1:]}"
-
-
-def _contradictions(settings: Settings) -> Iterator[str]:
-    """What each option allows by itself and all of them together do not."""
-    for site in settings.all_sites:
-        yield from about_login(site)
-    yield from _about_backend(settings)
-    yield from _about_notify(settings)
-    for what, times in (
-        ("name", Counter(site.called for site in settings.all_sites)),
-        ("address", Counter(site.url for site in settings.all_sites)),
-    ):
-        yield from (f"two sites have the {what} {value}" for value, count in times.items() if count > 1)
-
-
-def about_login(site: SiteSettings) -> Iterator[str]:
-    if bool(site.username) != bool(site.application_password):
-        yield f"site {site.called}: username and application_password go together"
-    if bool(site.http_username) != bool(site.http_password):
-        yield f"site {site.called}: http_username and http_password go together"
-    if (site.application_password or site.http_password) and _is_exposed(site.url) and not site.allow_insecure_http:
-        yield f"site {site.called}: a login over plain http can be read on the way; use https, or set allow_insecure_http"
-
-
-def _about_backend(settings: Settings) -> Iterator[str]:
-    backend = settings.backend
-    if bool(backend.email) != bool(backend.password):
-        yield "WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD go together"
-    if backend.url is None:
-        if settings.state.url:
-            yield "WPSA_BACKEND_URL is missing beside WPSA_STATE_URL: machines that share a state push to one backend"
-        if backend.api_key or backend.email:
-            yield "WPSA_BACKEND_URL is missing beside its credentials"
-        return
-    if not (backend.api_key or backend.email):
-        yield "WPSA_BACKEND_API_KEY (or WPSA_BACKEND_EMAIL and WPSA_BACKEND_PASSWORD) is missing beside WPSA_BACKEND_URL"
-    if _is_exposed(backend.url) and not backend.allow_insecure_http:
-        yield "WPSA_BACKEND_URL: credentials over plain http can be read on the way; use https, or set allow_insecure_http"
-    if len(settings.all_sites) > 1 and (backend.site_id or backend.integration_id):
-        yield "WPSA_BACKEND_SITE_ID and WPSA_BACKEND_INTEGRATION_ID are for one site: name them per [[sites]]"
-    for site in settings.all_sites:
-        if not (site.site_id or site.integration_id or backend.site_id or backend.integration_id):
-            yield f"site {site.called}: its site_id at the backend is missing (WPSA_BACKEND_SITE_ID)"
-
-
-def _about_notify(settings: Settings) -> Iterator[str]:
-    notify = settings.notify
-    addresses = [("WPSA_NOTIFY_PING_URL", notify.ping_url), ("WPSA_NOTIFY_WEBHOOK_URL", notify.webhook_url)]
-    addresses += [(f"site {site.called}: ping_url", site.ping_url) for site in settings.all_sites]
-    for name, address in addresses:
-        if address and _is_exposed(address.get_secret_value()) and not notify.allow_insecure_http:
-            yield f"{name}: its key could be read on the way over plain http; use https, or set allow_insecure_http of [notify]"
-    if notify.webhook_secret and not notify.webhook_url:
-        yield "WPSA_NOTIFY_WEBHOOK_URL is missing beside its secret"
-
-
-def _is_exposed(url: str) -> bool:
-    return url.startswith("http://") and not is_loopback(url)

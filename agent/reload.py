@@ -114,6 +114,8 @@ class Reload:
         self._loaded, self._read = loaded, marks_of(loaded.files)
         if settings.log != before.log:
             configure(level=settings.log.level, format=settings.log.format, redactor=self._redactor)
+        for caution in loaded.cautions:
+            log.warning(events.SETTINGS_UNWISE, message=caution.said, hint=caution.hint)
         agent.ledger.forget_held(at=agent.ports.clock.now())
         self._rounds.renew(agent)
         self._metrics.watch(site.name for site in agent.sites)

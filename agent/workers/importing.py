@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 
 from agent.clock import SYSTEM
-from agent.config import about_login, said_of
+from agent.config import said_of
+from agent.consistency import about_login
 from agent.errors import ConfigError
 from agent.kept import address, on_postgresql
 from agent.settings import Settings, SiteSettings

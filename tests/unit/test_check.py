@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import respx
-from builders import ONE_SITE, answers, settings
+from builders import ONE_SITE, answers
 from fakes import FakeReader
 
 from agent.check import check_all
+from agent.config import load
 from agent.errors import BackendUnreachable, SiteUnreachable
 from agent.redact import Redactor
 
@@ -20,8 +21,8 @@ async def found(
     monkeypatch: pytest.MonkeyPatch, says: Any, environ: dict[str, str] = ONE_SITE
 ) -> list[dict[str, Any]]:
     monkeypatch.setattr("agent.check.site_reader", lambda *_, **__: FakeReader({"shop.example": says}))
-    read = settings(environ)
-    return [one.as_json() for one in await check_all(read, read.all_sites, redactor=Redactor())]
+    loaded = load({}, environ=environ)
+    return [one.as_json() for one in await check_all(loaded, loaded.settings.all_sites, redactor=Redactor())]
 
 
 @respx.mock
@@ -62,3 +63,16 @@ async def test_without_a_backend_the_embedded_hub_is_named(monkeypatch: pytest.M
     lines = await found(monkeypatch, answers(), {"WPSA_SITE_URL": "https://shop.example"})
 
     assert (lines[-1]["subject"], lines[-1]["ok"]) == ("backend", True)
+
+
+@respx.mock
+async def test_what_is_allowed_and_unwise_is_noted_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    respx.get(LIST.replace("https", "http")).respond(200, json=[{"id": 42, "site": 7}])
+    in_clear = {"WPSA_BACKEND_URL": "http://backend.example", "WPSA_BACKEND_ALLOW_INSECURE_HTTP": "true"}
+
+    lines = await found(monkeypatch, answers(), ONE_SITE | in_clear)
+
+    [note] = [line for line in lines if line["reason"] == "unwise"]
+    assert (note["subject"], note["level"], note["exit_code"]) == ("settings", "note", 0)
+    assert note["said"] == "what opens the backend passes the network in clear"
+    assert "https" in note["hint"]

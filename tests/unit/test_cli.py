@@ -198,6 +198,17 @@ def test_a_quiet_sync_prints_what_went_wrong(wpsa: Wpsa, outcomes: list[Outcome]
     assert out.splitlines() == ["b: failed: m", "  hint: h"]
 
 
+def test_what_is_allowed_and_unwise_is_said_at_each_start(wpsa: Wpsa, outcomes: list[Outcome]) -> None:
+    outcomes.append(Outcome("shop.example", Result.DELIVERED, 1.0, structure=a_structure()))
+    in_clear = {"WPSA_BACKEND_URL": "http://backend.example", "WPSA_BACKEND_ALLOW_INSECURE_HTTP": "true"}
+
+    _, _, logged = wpsa("--log-format", "json", "sync", **(ONE_SITE | in_clear))
+
+    [line] = [json.loads(line) for line in logged.splitlines() if "unwise" in line]
+    assert (line["event"], line["level"]) == ("settings.unwise", "warning")
+    assert line["hint"].startswith("Serve it by https")
+
+
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2", "\u0661/2"])
 def test_a_share_that_does_not_exist_is_usage(wpsa: Wpsa, shard: str) -> None:
     code, out, err = wpsa("sync", "--shard", shard, **ONE_SITE)

@@ -98,6 +98,14 @@ async def test_sites_come_and_go(world: World, logs: Logs) -> None:
     assert [line["event"] for line in logs.lines] == ["settings.reloaded"]
 
 
+async def test_what_the_new_settings_allow_unwisely_is_said(world: World, logs: Logs) -> None:
+    world.toml.write_text(BEGIN.replace("https", "http") + "allow_insecure_http = true\n" + SITE.format("a"))
+
+    await world.reload.reload()
+
+    assert [line["event"] for line in logs.lines] == ["settings.unwise", "settings.reloaded"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
