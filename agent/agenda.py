@@ -42,6 +42,9 @@ class Agenda:
     def __contains__(self, site: str) -> bool:
         return site in self._sites
 
+    def named(self) -> Iterable[str]:
+        return self._sites
+
     @property
     def catching_up(self) -> int:
         """How many late sites wait for a turn that keeps them apart."""

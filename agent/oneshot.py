@@ -18,6 +18,7 @@ from agent.redact import Redactor
 from agent.schedule import slot_at
 from agent.settings import Settings, SiteSettings
 from agent.state.records import Delivery, Result, Trigger
+from agent.state.removed import Removed
 from agent.sync import Ports, Task
 
 
@@ -39,6 +40,9 @@ async def sync_now(
     """
     try:
         async with open_agent(settings, sites, redactor=redactor, hub_listen=ANY_FREE_PORT) as agent:
+            if settings.state.url is None:  # the workers of a fleet see to that themselves
+                named = [site.called for site in (*settings.all_sites, *sites)]
+                Removed(agent.ledger.store).forget(lambda: named, at=agent.ports.clock.now())
             return [outcome_json(outcome) for outcome in await sync_on_demand(agent, heard=heard)]
     except StateUnwritable as taken:
         access = find_access(settings, Path(settings.state.dir)) if taken.reason == "locked" else None

@@ -1,7 +1,7 @@
 """The agent at work: looks at its sites again and again, starts what is due, and takes what it is asked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from agent.bulkhead import Work
 from agent.errors import StateError, UsageError
 from agent.fleet import Fleet, Told
 from agent.outcome import Outcome
+from agent.state.removed import Removed
 from agent.sync import Ports
 from agent.telemetry import events
 
@@ -27,6 +28,7 @@ class Order(Protocol):
     @property
     def catching_up(self) -> int: ...
     def __contains__(self, site: str, /) -> bool: ...
+    def named(self) -> Iterable[str]: ...
     def due(self, now: datetime) -> list[str]: ...
     def work_for(self, site: str, *, asked: bool, now: datetime) -> Work | None: ...
     def is_doubtful(self, site: str) -> bool: ...
@@ -48,9 +50,11 @@ class Rounds:
         """Why nothing can be begun at the moment: a full disk, a state that another program has locked."""
         self.looked_at: float | None = None
         """When the last look was, by the clock that never jumps."""
+        self._failed_since_look = False
         self._told = told
         self._shared = agenda
         self._agenda = self._new_agenda()
+        self._removed = Removed(agent.ledger.store)
         self._fleet = Fleet(
             self._find,
             places=agent.sites_at_once,
@@ -76,7 +80,11 @@ class Rounds:
     def look(self) -> None:
         """Begin everything that is due at this moment, as far as places are free; the rest has its turn after it."""
         self.looked_at = self.agent.ports.clock.monotonic()
+        if not self._failed_since_look:
+            self._recover_if_writable()
+        self._failed_since_look = False
         self.begin_due()
+        self._forget_removed()
 
     def begin_due(self) -> None:
         """As at a look; also when somebody else has news of the state, which is no sign that anybody looks."""
@@ -91,7 +99,14 @@ class Rounds:
                     sites=self._agenda.catching_up,
                 )
             if self._shared:
-                self._mended()  # it has said itself that it is there
+                self._recover_if_writable()  # it has said itself that it is there
+        except StateError as error:
+            self._failed(error)
+
+    def _forget_removed(self) -> None:
+        try:
+            for site in self._removed.forget(self._agenda.named, at=self.agent.ports.clock.now()):
+                log.info(events.SITE_FORGOTTEN, message="a site that nobody names any more is forgotten", site=site)
         except StateError as error:
             self._failed(error)
 
@@ -150,12 +165,20 @@ class Rounds:
             self._failed(error)
 
     def _tell(self, outcome: Outcome) -> None:
-        self._mended()
+        if isinstance(outcome.error, StateError):
+            self._failed(outcome.error)
         for told in (self.agent.told, *self._told):
             told(outcome)
 
-    def _mended(self) -> None:
-        if self.trouble:
+    def _recover_if_writable(self) -> None:
+        """A small write may succeed where all else is refused, so nothing may have failed lately besides."""
+        if self.trouble is None:
+            return
+        try:
+            self.agent.ledger.prove_writable()
+        except StateError as error:
+            self._failed(error)
+        else:
             self.trouble = None
             log.info(events.STATE_RECOVERED, message="the state can be written again")
 
@@ -165,6 +188,7 @@ class Rounds:
             if not self.broken.done():
                 self.broken.set_exception(error)
             return
+        self._failed_since_look = True
         if self.trouble is None:
             log.error(events.STATE_DEGRADED, message=error.message, reason=error.reason, hint=error.hint)
         self.trouble = error

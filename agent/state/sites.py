@@ -89,6 +89,9 @@ class Sites:
     def __contains__(self, name: str) -> bool:
         return bool(self._store.rows("SELECT 1 AS one FROM site WHERE name = ?", name))
 
+    def names(self) -> list[str]:
+        return [row["name"] for row in self._store.rows("SELECT name FROM site")]
+
     def settings_of(self, name: str) -> str | None:
         """The settings that the table has of a site; None for a site that it does not know, or without any there."""
         rows = self._store.rows("SELECT settings FROM site WHERE name = ?", name)

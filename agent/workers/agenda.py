@@ -1,6 +1,6 @@
 """What each site of a fleet wants next, and when: kept in the shared state, where every worker sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from agent.agenda import is_doubtful, wanted_at, work_for
@@ -27,6 +27,9 @@ class SharedAgenda:
 
     def __contains__(self, site: str) -> bool:
         return site in self._sites
+
+    def named(self) -> Iterable[str]:
+        return self._sites.names()
 
     def due(self, now: datetime) -> list[str]:
         """Nothing by itself: the engine wakes this worker for what is due. Raises StateError while it cannot."""
