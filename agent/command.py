@@ -50,11 +50,13 @@ class Context:
 
         from agent.telemetry import events
         from agent.telemetry.logs import configure
+        from agent.telemetry.uncaught import keep_bugs_quiet
 
         loaded = self._read()
         log = loaded.settings.log
         calm = quiet_terminal and sys.stdout.isatty() and sys.stderr.isatty() and "log.level" not in loaded.sources
         configure(level="critical" if calm else log.level, format=log.format, redactor=self.redactor)
+        keep_bugs_quiet()
         for caution in loaded.cautions:
             structlog.stdlib.get_logger("agent").warning(events.SETTINGS_UNWISE, message=caution.said, hint=caution.hint)
         return loaded

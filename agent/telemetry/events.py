@@ -25,6 +25,7 @@ WORKER_DIED: Final = "worker.died"
 WORKER_REVIVED: Final = "worker.revived"
 OPERATIONS_STARTED: Final = "operations.started"
 OPERATIONS_MISSING: Final = "operations.missing"
+BUG_UNCAUGHT: Final = "bug.uncaught"
 LOOP_STALLED: Final = "loop.stalled"
 HUB_STARTED: Final = "hub.started"
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ Wpsa = Callable[..., Done]
 def wpsa(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any) -> Wpsa:
     """A function: run the command in this process; (code, stdout, stderr)."""
     monkeypatch.setenv("WPSA_STATE_DIR", str(tmp_path / "state"))
+    for module, hook in ((threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))  # put back afterwards: here bugs are pytest's
 
     def run(*arguments: str, **environ: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["wpsa", *arguments])
