@@ -18,10 +18,13 @@ class Bug(AgentError):
     exit_code = 70
 
     def __init__(self, error: Exception) -> None:
+        scarce = isinstance(error, MemoryError)
         super().__init__(
             f"internal error: {type(error).__name__}",
-            reason="bug",
-            hint="Report it with the log's traceback; the other sites are not affected.",
+            reason="oom_guard" if scarce else "bug",
+            hint="Allow the agent more memory, or lower WPSA_READING_SITES_AT_ONCE."
+            if scarce
+            else "Report it with the log's traceback; the other sites are not affected.",
         )
         self.traceback = "".join(format_exception(error))
 

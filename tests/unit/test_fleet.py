@@ -67,6 +67,20 @@ async def test_a_bug_on_one_site_is_that_sites_outcome(ledger: Ledger, clock: Ma
     assert (slot.state, slot.next_at) == (SlotState.OPEN, NOW + timedelta(hours=1))
 
 
+async def test_a_site_that_took_the_last_memory_is_said_to_and_the_others_go_on(ledger: Ledger, clock: ManualClock) -> None:
+    reader = FakeReader({"a": answers(), "b": MemoryError(), "c": answers()})
+
+    outcomes = await sync_all(
+        tasks("a", "b", "c"), ports(reader, FakeBackend(), ledger, clock), at_once=3, told=nobody
+    )
+
+    assert [one.result for one in outcomes] == [Result.DELIVERED, Result.CRASHED, Result.DELIVERED]
+    error = outcomes[1].error
+    assert error is not None
+    assert (error.reason, error.exit_code) == ("oom_guard", 70)
+    assert "WPSA_READING_SITES_AT_ONCE" in error.hint
+
+
 async def test_a_bug_in_the_delivery_puts_it_off_for_an_hour(ledger: Ledger, clock: ManualClock) -> None:
     with_ports = ports(FakeReader({"a": answers()}), FakeBackend(KeyError("bug")), ledger, clock)
 
