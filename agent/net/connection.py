@@ -95,6 +95,8 @@ class Connection(asyncio.Protocol):
                 raise httpx.RemoteProtocolError("the head of the answer does not end")
             searched = max(0, len(self._received) - 2)
             await self._more()
+        if blank.end() > _HEAD_BYTES:  # it may have come in one piece
+            raise httpx.RemoteProtocolError("the head of the answer is too long")
         try:
             head = read_head(self._taken(blank.end())[: blank.start() - blank.end()], method=method)
         except BadHead as error:

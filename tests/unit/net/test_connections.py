@@ -238,6 +238,17 @@ async def test_what_does_not_end_or_ends_elsewhere_is_refused(said: bytes) -> No
         assert failed.value.reason == "protocol"
 
 
+async def test_a_head_that_is_too_long_is_refused_though_it_comes_whole() -> None:
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: " + b"y" * 200_000 + b"\r\n\r\n{}"
+    # After a long body the system hands out as much in one piece.
+    async with raw_server(answer(200, "x" * 200_000), long) as server, opened() as http:
+        await http.fetch("GET", server.url)
+        with pytest.raises(AnswerNotUnderstood) as failed:
+            await http.fetch("GET", server.url, retry=ONCE)
+
+        assert failed.value.reason == "protocol"
+
+
 async def test_trailers_and_extensions_are_passed_over_and_the_connection_is_as_good() -> None:
     said = CHUNKED + b"1;a=b\r\na\r\n2 ;c\r\nbc\r\n000\r\nX: y\r\nZ: y\r\n\r\n"
     async with raw_server(said) as server, opened() as http:
