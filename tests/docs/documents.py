@@ -2,6 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -28,6 +31,11 @@ def code(cell: str) -> str:
 
 def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def parsed(path: Path) -> Any:
+    """A file of one YAML document."""
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def for_operators() -> list[Path]:

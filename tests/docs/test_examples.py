@@ -1,5 +1,6 @@
 """Each file that operators copy loads, and says what the code understands."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 from documents import ROOT
+from judges import ours, said_by
 
 import agent
 from agent.config import load
+from agent.daemon import TICK_SECONDS
 from agent.describe import example
 from agent.settings import Settings, SiteSettings
 
@@ -75,6 +78,16 @@ def test_the_example_of_the_environment_loads(change: Any, tmp_path: Path) -> No
 
 
 # --- the Dockerfile, as far as a text can tell; tests/image builds it ---------------------------
+
+
+def test_nothing_in_the_dockerfile_is_a_known_mistake() -> None:
+    said_by(ours("hadolint"), ROOT / "Dockerfile")
+
+
+def test_the_container_is_judged_by_its_own_heartbeat() -> None:
+    found = re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    assert found
+    assert f"> {8 * TICK_SECONDS})" in json.loads(found[1])[-1]
 
 
 def test_the_image_is_of_this_version() -> None:

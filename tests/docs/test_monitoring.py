@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from builders import NOW, answers
-from documents import ROOT, table_under
+from documents import ROOT, parsed, table_under
 from fakes import FakeBackend, FakeReader, ManualClock, an_agent
+from judges import of_the_machine, said_by
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.errors import SiteUnreachable
@@ -29,15 +30,11 @@ from agent.state.store import open_store
 
 MONITORING = ROOT / "config" / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
+CASES = MONITORING / "alerts.test.yaml"
 DASHBOARD = MONITORING / "dashboard.json"
 
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 WORDS = {"and", "or", "absent", "sum", "by", "max", "min", "count", "rate", "increase", "changes", "time", "topk", "histogram_quantile", "le"}
-
-
-def parsed(path: Path) -> Any:
-    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
-    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def rules() -> dict[str, Any]:
@@ -99,6 +96,33 @@ def test_every_metric_and_label_that_is_asked_for_is_there(expression: str, offe
     assert labels <= set().union(*(offered[name] for name in names))
     unknown = set(re.findall(r"[a-z_]{2,}", re.sub(r"\[\w+\]", "", bare))) - names - labels - WORDS
     assert unknown == set()
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    return of_the_machine("promtool", "prometheus")
+
+
+def test_prometheus_takes_the_rules_and_the_settings(promtool: str) -> None:
+    said_by(promtool, "check", "rules", "--lint=all", "--lint-fatal", ALERTS)
+    # Its own check wants the file with the token to be there.
+    said_by(promtool, "check", "config", "--syntax-only", MONITORING / "prometheus.yaml")
+
+
+def test_each_alert_is_told_when_it_must_be_and_not_before(promtool: str) -> None:
+    said_by(promtool, "test", "rules", CASES)
+
+
+def test_the_cases_are_of_every_alert_and_of_series_that_the_agent_has(offered: dict[str, set[str]]) -> None:
+    cases = parsed(CASES)["tests"]
+    expected = [one for case in cases for one in case["alert_rule_test"]]
+    series = [one["series"] for case in cases for one in case["input_series"]]
+
+    assert {one["alertname"] for one in expected if one["exp_alerts"]} == rules().keys()
+    assert {one["alertname"] for one in expected if not one["exp_alerts"]} == rules().keys()
+    for one in series:
+        name, _, labels = one.partition("{")
+        assert set(re.findall(r"(\w+)=", labels)) == offered[name], one
 
 
 def test_what_must_be_told_is_told() -> None:

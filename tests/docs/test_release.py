@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import ROOT
+from documents import ROOT, parsed
+from judges import ours, said_by
 
 import agent
 
@@ -23,19 +25,22 @@ RIGHTS_TO_WRITE = {
 }
 
 
-def parsed(text: str) -> Any:
-    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
-    return yaml.safe_load(text)
-
-
 def jobs() -> dict[str, Any]:
-    found: dict[str, Any] = parsed(RELEASE.read_text("utf-8"))["jobs"]
+    found: dict[str, Any] = parsed(RELEASE)["jobs"]
     return found
 
 
 def steps(job: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = jobs()[job]["steps"]
     return found
+
+
+def test_github_understands_every_workflow() -> None:
+    said_by(ours("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+
+
+def test_nobody_finds_a_way_into_a_workflow() -> None:
+    said_by(ours("zizmor"), "--offline", "--persona", "pedantic", "--min-severity", "low", *WORKFLOWS)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -49,7 +54,7 @@ def test_every_action_is_pinned_by_its_commit_with_its_version_beside(path: Any)
 
 
 def test_nobody_has_a_right_that_his_job_does_not_need() -> None:
-    whole = parsed(RELEASE.read_text("utf-8"))
+    whole = parsed(RELEASE)
 
     assert whole["permissions"] == {}
     granted = {name: {right for right, level in job["permissions"].items() if level == "write"} for name, job in jobs().items()}
@@ -70,7 +75,12 @@ def test_nothing_is_published_that_was_not_tested() -> None:
     needs = {name: job.get("needs", []) for name, job in jobs().items()}
 
     assert needs == {"test": [], "package": "test", "image": "test", "publish": ["package", "image"]}
-    assert [step["run"] for step in steps("test") if step.get("run", "").startswith("bash")] == ["bash tests/run"]
+    done = [line for step in steps("test") for line in step.get("run", "").splitlines()]
+    assert {"bash tests/run", "sudo --set-home WPSA_REQUIRE_IMAGE=1 bash tests/run tests/image -m image -n 0", ".venv/bin/mypy agent"} <= set(done)
+    [audit] = [line.split() for line in done if "pip-audit" in line]
+    assert {"--strict", "--require-hashes", "config/requirements/run.txt"} <= set(audit)
+    assert not {"||", "&", ";"} & set(audit)
+    assert not [step for step in steps("test") if "continue-on-error" in step or "if" in step]
 
 
 @pytest.mark.parametrize("job", ["package", "image"])
@@ -90,6 +100,20 @@ def test_the_image_of_a_release_names_its_base_by_digest_and_its_commit() -> Non
     assert arguments == {"BASE": "${{ steps.base.outputs.pinned }}", "REVISION": "${{ github.sha }}"}
     assert set(arguments) <= set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE))
     assert (build["provenance"], build["sbom"]) == ("mode=max", True)
+    used = [step.get("uses", "").split("@")[0] for step in steps("image")]
+    assert used.index("docker/setup-qemu-action") < used.index("docker/build-push-action"), "another architecture's stages run, too"
+    assert build["platforms"] == "linux/amd64,linux/arm64"
+
+
+@pytest.mark.nightly
+def test_the_same_source_gives_the_same_wheel(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
+    made = []
+    for umask, folder in ((0o022, tmp_path / "one"), (0o077, tmp_path / "two")):
+        subprocess.run([*build, folder, ROOT], env={"SOURCE_DATE_EPOCH": "1700000000"}, umask=umask, check=True)
+        made.append(next(folder.glob("*.whl")).read_bytes())
+
+    assert made[0] == made[1]
 
 
 # --- the list -----------------------------------------------------------------------------------

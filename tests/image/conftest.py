@@ -4,16 +4,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgresql
 import pytest
-from image_builder import IMAGE, Container, Image, NoBase, build, buildah, find_base
+from composed import Engine, open_engine
+from image_builder import IMAGE, Container, Image, NoBase, build, buildah, find_base, free_port, missing
+
+from agent.demo.sources import DEFAULT_RELEASE, SourceMissing, bring_wordpress, require_php
+from agent.demo.wordpress import WordPress
 
 
 @pytest.fixture(scope="session")
 def image() -> Iterator[Image]:
     try:
         base = find_base()
-    except NoBase as missing:
-        pytest.skip(str(missing))
+    except NoBase as error:
+        missing(str(error))
     yield build(base)
     buildah("rmi", IMAGE, check=False)  # 250 MB a run; the base stays
 
@@ -27,6 +32,36 @@ def container(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made = Container(image, state)
     yield made
     made.remove()
+
+
+@pytest.fixture(scope="session")
+def engine(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    made = open_engine(tmp_path_factory.mktemp("engine"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WordPress]:
+    try:
+        require_php()
+        source = bring_wordpress(DEFAULT_RELEASE)
+    except SourceMissing as error:
+        missing(f"needs a real WordPress: {error.message} {error.hint}")
+    made = WordPress.install(tmp_path_factory.mktemp("site") / "site", source)
+    with made:
+        yield made
+    made.remove()
+
+
+@pytest.fixture
+def database_url() -> Iterator[str]:
+    """A database on a port of loopback: a container has this machine's network, and not its files."""
+    if postgresql.binaries() is None:
+        missing("PostgreSQL is not installed (Debian: postgresql)")
+    port = str(free_port())
+    with postgresql.server(listen_addresses="127.0.0.1", port=port):
+        yield f"postgresql://wpsa@127.0.0.1:{port}/hub"
 
 
 def _open_the_way_to(folder: Path) -> None:

@@ -8,18 +8,21 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from agent.demo.packages import debian_mirrors
 from agent.demo.sources import cache_folder
 
 ROOT = Path(__file__).parents[2]
 BUILDAH = ("buildah", "--storage-driver", "vfs")
-IMAGE = "localhost/wpsa:under-test"
+IMAGE = f"localhost/wpsa:under-test-{os.getpid()}"  # each process of the tests builds, and takes away, its own
 STAND_IN = "localhost/wpsa-stand-in:trixie"
 SUITE = "trixie"
 BUILD_TIMEOUT_SECONDS = 900.0
@@ -105,11 +108,40 @@ def buildah(
     return command([*BUILDAH, *arguments], check=check, timeout=timeout)
 
 
-def command(arguments: Sequence[str], *, check: bool = True, timeout: float) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+def command(
+    arguments: Sequence[str], *, check: bool = True, timeout: float, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=env
+    )
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def until(daemon: subprocess.Popen[str], sentence: str) -> str:
+    """What the daemon said up to the line with this sentence."""
+    said = ""
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        said += line
+        if sentence in line:
+            return said
+    raise AssertionError(f"it ended without saying so:\n{said}")
+
+
+def free_port() -> int:
+    """Of loopback; nobody has it at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def missing(what: str) -> NoReturn:
+    """Skips the test; where a proof that cannot run is a failure, fails it."""
+    if os.environ.get("WPSA_REQUIRE_IMAGE") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 class NoBase(Exception):
@@ -124,8 +156,8 @@ def find_base() -> str:
         raise NoBase("needs root: without, chroot isolation cannot give files to another user")
     official = re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     assert official
-    if _can_be_pulled(official[1]):
-        return official[1]
+    if _can_be_pulled(name := f"docker.io/library/{official[1]}"):
+        return name
     if buildah("images", "--quiet", STAND_IN, check=False).returncode != 0:
         _import_stand_in()
     return STAND_IN

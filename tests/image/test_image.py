@@ -7,33 +7,18 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_builder import ROOT, Container, Image
+from image_builder import ROOT, Container, Image, until
 
 import agent
-from agent.demo.sources import DEFAULT_RELEASE, SourceMissing, bring_wordpress, require_php
 from agent.demo.wordpress import WordPress
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
 
 SIZE_BUDGET_BYTES = 260_000_000
 STALE_SECONDS = 121
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WordPress]:
-    try:
-        require_php()
-        source = bring_wordpress(DEFAULT_RELEASE)
-    except SourceMissing as missing:
-        pytest.skip(f"needs a real WordPress: {missing.message} {missing.hint}")
-    made = WordPress.install(tmp_path_factory.mktemp("site") / "site", source)
-    with made:
-        yield made
-    made.remove()
 
 
 def test_the_image_runs_the_daemon_as_a_user_without_a_name(image: Image) -> None:
@@ -151,17 +136,6 @@ def health_check() -> list[str]:
     assert found
     command: list[str] = json.loads(found[1])
     return command
-
-
-def until(daemon: subprocess.Popen[str], sentence: str) -> str:
-    """What the daemon said up to the line with this sentence."""
-    said = ""
-    assert daemon.stdout is not None
-    for line in daemon.stdout:
-        said += line
-        if sentence in line:
-            return said
-    raise AssertionError(f"it ended without saying so:\n{said}")
 
 
 def stop(daemon: subprocess.Popen[str]) -> None:

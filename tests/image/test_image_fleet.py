@@ -1,10 +1,7 @@
 """A worker of a fleet in the image: everything that it needs is there, and it writes nowhere but to its state."""
 
 import json
-import socket
-from collections.abc import Iterator
 
-import postgresql
 import pytest
 from image_builder import Container
 
@@ -18,23 +15,12 @@ wait $!
 """
 
 
-@pytest.fixture
-def state_url() -> Iterator[str]:
-    """A database on a port of loopback: the container has this machine's network, and not its files."""
-    if postgresql.binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    with postgresql.server(listen_addresses="127.0.0.1", port=port):
-        yield f"postgresql://wpsa@127.0.0.1:{port}/hub"
-
-
 def test_a_worker_works_on_a_root_that_cannot_be_written_and_with_no_right_at_all(
-    container: Container, state_url: str
+    container: Container, database_url: str
 ) -> None:
     nobody = "http://127.0.0.1:9"  # the port that discards: nothing listens there
     settings = {
-        "STATE_URL": state_url, "STATE_DIR": "/var/lib/wpsa/worker", "BACKEND_URL": nobody, "BACKEND_API_KEY": "k",
+        "STATE_URL": database_url, "STATE_DIR": "/var/lib/wpsa/worker", "BACKEND_URL": nobody, "BACKEND_API_KEY": "k",
         "OPS_LISTEN": "127.0.0.1:0",
     }  # fmt: skip
 

@@ -72,7 +72,7 @@ def check_states(steps: list[Step], folder: Path, *, wanted: int, seed: int = 3)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "rounds"), [(1_200, 5), pytest.param(100_000, 30, marks=pytest.mark.nightly)]
+    ("wanted", "rounds"), [(1_200, 5), pytest.param(100_000, 90, marks=pytest.mark.nightly)]
 )
 @pytest.mark.timeout(3_600)
 def test_no_loss_of_power_takes_back_a_promise(tmp_path: Path, proof: Proof, wanted: int, rounds: int) -> None:
@@ -80,7 +80,7 @@ def test_no_loss_of_power_takes_back_a_promise(tmp_path: Path, proof: Proof, wan
 
     states = check_states(steps, tmp_path / "found", wanted=wanted)
 
-    assert states >= 0.5 * wanted
+    assert states >= wanted
     proof("D3 L10 P1", "power loss: writes dropped, torn or kept", f"{states:,} states", "0 lost, 0 corrupt")
 
 
