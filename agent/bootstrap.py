@@ -111,8 +111,11 @@ async def move_in(
     """
     redactor, hub = premises.redactor, premises.hub
     roster = listed(sites) if roster is None else roster
-    backend = hub_as_backend(hub, sites) if hub else configured_backend(settings, roster, redactor, clock=clock)
     ledger, failing = premises.ledger, _failing(premises.ledger, roster)
+    if hub:
+        backend = hub_as_backend(hub, sites)
+    else:
+        backend = configured_backend(settings, roster, redactor, clock=clock, refusals=ledger)
     async with (
         _backend_transport(clock, observers) as http,
         _backend_transport(clock, observers, limits=BESIDES) as besides,
@@ -136,7 +139,7 @@ async def move_in(
                 moments=moments,
                 sites_at_once=settings.reading.sites_at_once,
                 state_folder=premises.folder,
-                told=Outages(failing, now=clock.now).tell(log_outcome, notifier.hear, reports.hear),
+                told=Outages(failing, now=clock.now, kinds=premises.failures_told).tell(log_outcome, notifier.hear, reports.hear),
                 hub_url=hub.url if hub else None,
                 offers=offers,
                 poll_seconds=settings.backend.poll_seconds,
@@ -286,7 +289,8 @@ def backend_client(
 def _backend_transport(
     clock: Clock, observers: tuple[Observer, ...], *, limits: Limits | None = None
 ) -> AbstractAsyncContextManager[Transport]:
-    limits = limits or Limits(connections=16)
+    # The token stays with the address that it is for, so nothing is to be had behind a redirect.
+    limits = limits or Limits(connections=16, redirects=0)
     return open_transport(
         faults=faults.BACKEND,
         ssl_context=_ssl_context(),

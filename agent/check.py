@@ -38,7 +38,7 @@ async def _check_site(reader: SiteReader, site: SiteSettings) -> list[Finding]:
 
 async def _check_integration(backend: BackendClient, site: SiteSettings) -> Finding:
     try:
-        integration_id = await backend.integration_of(site.called)
+        integration_id = await backend.check(site.called)
     except AgentError as error:
         # Nothing is owed here, so nothing is pending.
         code = 69 if isinstance(error, BackendUnreachable) else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agent.backend.contract import Paths
 from agent.backend.integrations import Target
+from agent.backend.logins import Refusals
 from agent.backend.session import ApiKey, Session
 from agent.backend.session import Login as BackendLogin
 from agent.clock import Clock
@@ -26,9 +27,12 @@ class Backend:
 
 
 def configured_backend(
-    settings: Settings, roster: Roster, redactor: Redactor, *, clock: Clock
+    settings: Settings, roster: Roster, redactor: Redactor, *, clock: Clock, refusals: Refusals | None = None
 ) -> Backend:
-    """The backend that the settings name; raises ConfigError for a site whose place there is not known."""
+    """The backend that the settings name; raises ConfigError for a site whose place there is not known.
+
+    refusals   of logins, to other processes too
+    """
     backend = settings.backend
     assert backend.url is not None, "asked for only where one is configured"
     paths = Paths(login=backend.login_path, refresh=backend.refresh_path, integrations=backend.integrations_path)
@@ -42,7 +46,7 @@ def configured_backend(
                 reason="config",
                 hint="Set WPSA_BACKEND_SITE_ID, or site_id of the site.",
             )
-    return Backend(backend.url, _session(settings, paths, redactor, clock), paths, targets)
+    return Backend(backend.url, _session(settings, paths, redactor, clock, refusals), paths, targets)
 
 
 def _target(site: SiteSettings, backend: BackendSettings, *, is_configured: bool) -> Target:
@@ -52,7 +56,9 @@ def _target(site: SiteSettings, backend: BackendSettings, *, is_configured: bool
     return Target(site.site_id, site.integration_id)
 
 
-def _session(settings: Settings, paths: Paths, redactor: Redactor, clock: Clock) -> Session:
+def _session(
+    settings: Settings, paths: Paths, redactor: Redactor, clock: Clock, refusals: Refusals | None
+) -> Session:
     backend = settings.backend
 
     def kept(option: str) -> str | None:
@@ -77,6 +83,7 @@ def _session(settings: Settings, paths: Paths, redactor: Redactor, clock: Clock)
         learned=redactor.learn,
         clock=clock,
         reread=lambda: kept("password"),
+        refusals=refusals,
     )
 
 

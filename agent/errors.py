@@ -115,6 +115,8 @@ class WrongSite(SiteError):
 class SuspiciousShrink(SiteError):
     transient = True
     exit_code = 65
+    gone: frozenset[str] = frozenset()
+    """What the site shows no longer, as `post_type page`; a second reading has to say no more than this."""
 
 
 class SiteMoved(SiteError):

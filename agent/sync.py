@@ -6,7 +6,7 @@ WordPress: they know their collaborators by the Protocols below.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from agent.outcome import PENDING, Outcome
 from agent.retry import DELIVERY, HELD, HELD_BY_CONNECTION, HELD_BY_CREDENTIAL
 from agent.state.records import Delivery, Receipt, Result, Run, RunRow, Trigger
 from agent.structure.build import build_structure
+from agent.structure.chosen import chosen_in
 from agent.structure.diff import Changes
 from agent.structure.guard import refuse_lesser_view, refuse_suspicious_shrink
 from agent.structure.model import Answers, Choices, Chosen, Site, Structure
@@ -67,7 +68,7 @@ ALTERNATIONS, OF_RUNS = 3, 12
 """So often among so many runs the backend went back to another structure, and no late arrival explains it."""
 
 
-async def nothing_chosen(site: str) -> Chosen:
+async def nothing_chosen(site: str) -> Chosen | None:
     """Of a backend where nobody can choose."""
     return {}
 
@@ -82,8 +83,8 @@ class Ports:
     clock: Clock
     choices_for: Callable[[str], Choices]
     """By the site's name."""
-    chosen: Callable[[str], Awaitable[Chosen]] = nothing_chosen
-    """What people chose at the backend for a site; stands above the operator's choices. Raises nothing."""
+    chosen: Callable[[str], Awaitable[Chosen | None]] = nothing_chosen
+    """What people chose at the backend for a site; None when it cannot say so now. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
     try:
         answers = await ports.reader.read(site, remembered_root=run.before.get("rest_root"))
         refuse_lesser_view(answers, before=run.before)
-        refuse_suspicious_shrink(answers, before=run.slugs, doubted_at=run.doubted_at)
-        choices = ports.choices_for(site.name).under(await ports.chosen(site.name))
+        refuse_suspicious_shrink(answers, before=run.slugs, doubt=run.doubt)
+        choices = replace(ports.choices_for(site.name), chosen=await _chosen(run, ports))
         structure = build_structure(answers, choices=choices, last_known=run.last_known)
     except SiteError as error:
         next_at = next_try(error, failures=task.failures + 1, clock=clock)
@@ -126,6 +127,12 @@ async def sync_site(task: Task, ports: Ports) -> Outcome:
     delivery, changes = ports.state.owe(run, structure, at=clock.now())
     result, failure, receipt = await deliver(delivery, ports)
     return Outcome(site.name, result, clock.monotonic() - started, failure, structure, receipt, changes)
+
+
+async def _chosen(run: Run, ports: Ports) -> Chosen:
+    """What people chose at the backend: as it says now, else as it said when the newest structure was read."""
+    said_now = await ports.chosen(run.site)
+    return said_now if said_now is not None else chosen_in(run.before) or {}
 
 
 async def deliver(delivery: Delivery, ports: Ports) -> tuple[Result, AgentError | None, Receipt | None]:

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -57,6 +57,7 @@ class Limits:
     body_bytes: int = 4 * 1024 * 1024
     """After decompression."""
     redirects: int = 3
+    """0 for a peer whose redirects are answers like any others."""
     connections: int = 4
     """At once to one peer."""
 
@@ -70,7 +71,6 @@ class Answer:
     status: int
     headers: httpx.Headers = field(repr=False)
     body: bytes = field(repr=False)
-    redirected_from: tuple[str, ...] = ()
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -123,7 +123,7 @@ class Transport:
         """Send a request until it is answered, at most `retry.attempts` times; any status is an answer.
 
         5xx, 429 and lost connections, but no timeouts, are tried again within the policy; the last answer or error stands.
-        GET and HEAD follow redirects to the same host, anything else never does.
+        GET and HEAD follow redirects to the same host within the limits, anything else never does.
         Raises the caller's family of `faults` only.
         """
         request = self._build(method, url, headers=headers, content=content)
@@ -179,16 +179,14 @@ class Transport:
         return wait_after
 
     async def _follow(self, request: httpx.Request, auth: httpx.Auth | None, after: str | None) -> Answer:
-        trail: list[str] = []
-        while True:
-            answer = await self._exchange(request, auth, None if trail else after)
-            hop = next_hop(request, answer.status, answer.headers, self._faults)
-            if hop is None:
-                return replace(answer, redirected_from=tuple(trail)) if trail else answer
-            trail.append(str(request.url))
-            if len(trail) > self._limits.redirects:
+        answer, hops = await self._exchange(request, auth, after), 0
+        while self._limits.redirects and (hop := next_hop(request, answer.status, answer.headers, self._faults)):
+            hops += 1
+            if hops > self._limits.redirects:
                 raise self._faults.redirect_loop(request.url)
             request = self._build(request.method, str(hop), headers=_own_headers(request))
+            answer = await self._exchange(request, auth, None)
+        return answer
 
     def _build(
         self, method: str, url: str, *, headers: Mapping[str, str] | None, content: bytes | None = None

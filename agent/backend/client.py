@@ -4,10 +4,19 @@ from collections.abc import Callable, Mapping
 
 from agent.backend.breaker import Breaker
 from agent.backend.contract import CAPABILITIES_HEADER, GENERATION_HEADER, IDEMPOTENCY_KEY_HEADER, Paths
+from agent.backend.envelope import inside
 from agent.backend.integrations import Get, Target, find_integration
 from agent.backend.readback import contradicts, shows
 from agent.backend.session import Session, ask_signed
-from agent.backend.statuses import failure_of, lost_integration, names_a_newer_one, newer_there, not_the_api
+from agent.backend.statuses import (
+    failure_of,
+    lost_integration,
+    names_a_newer_one,
+    newer_there,
+    no_json,
+    not_the_api,
+    said,
+)
 from agent.clock import SYSTEM, Clock
 from agent.errors import BackendError, BackendUnreachable, ContractBroken
 from agent.retry import ONCE, REQUEST
@@ -89,11 +98,20 @@ class BackendClient:
 
     async def still_shows(self, delivery: Delivery) -> bool:
         """Whether the backend shows this document, which it has acknowledged before. Raises BackendError."""
-        integration_id = await self.integration_of(delivery.site)
-        answer = await self._get(delivery.site, f"{self._base}{self._paths.content_types(integration_id)}")
-        if answer.status == 404:
-            raise lost_integration(integration_id)
+        answer = await self._shown(delivery.site, await self.integration_of(delivery.site))
         return shows(answer, delivery.body)
+
+    async def check(self, site: str) -> str:
+        """The id of the site's integration, which the backend knows. Raises BackendError.
+
+        What was looked up is there; what is configured may be anything, so it is asked for.
+        """
+        integration_id = await self.integration_of(site)
+        if self._targets[site].integration_id:
+            answer = await self._shown(site, integration_id)
+            if inside(answer) is None:
+                raise no_json(answer)
+        return integration_id
 
     def wait_seconds(self, site: str) -> float:
         """How long a document of this site need not be tried, as the backend is known to be away; 0 while it is there."""
@@ -115,6 +133,12 @@ class BackendClient:
                 offers=self._hear,
             )
         return self._found[site]
+
+    async def _shown(self, site: str, integration_id: str) -> Answer:
+        answer = await self._get(site, f"{self._base}{self._paths.content_types(integration_id)}")
+        if answer.status == 404:
+            raise lost_integration(integration_id)
+        return answer
 
     def _hear(self, offers: frozenset[str]) -> None:
         if offers != self.offers:
@@ -225,7 +249,7 @@ def _unverified(answer: Answer) -> BackendError:
 
 def _bad_success(answer: Answer) -> BackendError:
     return BackendUnreachable(
-        f"the backend answered HTTP {answer.status} without saying that it took the structure, and does not show it",
+        f"the backend does not say that it took the structure, and does not show it ({said(answer)})",
         reason="be_bad_success",
         hint=_AGAIN,
         exit_code=76,

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from agent.backend.contract import INTEGRATION_ID_PATTERN, PAGES_LIMIT, PLATFORM
+from agent.backend.statuses import NO_INTEGRATION_HINT, no_json
 from agent.errors import ContractBroken, IntegrationAmbiguous, IntegrationNotFound
 from agent.strictjson import BadJson
 from agent.transport import Answer
@@ -85,12 +86,7 @@ def _page(answer: Answer) -> tuple[list[Any], str | None]:
     try:
         body = answer.json()
     except BadJson:
-        raise ContractBroken(
-            "the backend answered the look-up of integrations with something that is no JSON",
-            reason="be_not_api",
-            hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
-            exit_code=78,
-        ) from None
+        raise no_json(answer) from None
     if isinstance(body, dict) and "data" in body:
         body = body["data"]
     match body:
@@ -143,7 +139,7 @@ def _the_only(found: list[str], target: Target) -> str:
             raise IntegrationNotFound(
                 f"the backend has no WordPress integration for site {target.site_id}",
                 reason="be_no_integration",
-                hint="Connect the site at the backend, or correct WPSA_BACKEND_SITE_ID.",
+                hint=NO_INTEGRATION_HINT,
             )
         case _:
             raise IntegrationAmbiguous(

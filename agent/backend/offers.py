@@ -30,7 +30,8 @@ from agent.backend.statuses import failure_of, not_the_api
 from agent.errors import AgentError, BackendError
 from agent.outcome import Outcome
 from agent.retry import ONCE
-from agent.structure.model import Choice, Chosen, Family
+from agent.structure.chosen import chosen_in
+from agent.structure.model import Chosen
 from agent.telemetry import events
 from agent.transport import Answer, Limits, Transport
 
@@ -79,7 +80,6 @@ class Offers:
         self._targets, self._known_by = targets, known_by
         self._whose = Whose(targets)
         self._hide = hide
-        self._chosen: dict[str, Chosen] = {}
 
     @property
     def sync_requests(self) -> bool:
@@ -91,16 +91,19 @@ class Offers:
         """Whether it may be told of runs at this moment."""
         return self._offers(RUNS)
 
-    async def chosen(self, site: str) -> Chosen:
-        """What people chose at the backend for this site's content types: as it says now, else as it said last."""
-        if self._offers(TYPE_SETTINGS):
-            try:
-                async with asyncio.timeout(CHOICES_SECONDS):
-                    url = self._url(self._paths.integration(await self._id_of(site)))
-                    self._chosen[site] = _choices_in(await self._get(url))
-            except (BackendError, TimeoutError) as error:
-                note_failure("type settings", error)
-        return self._chosen.get(site, {})
+    async def chosen(self, site: str) -> Chosen | None:
+        """What people chose at the backend for this site's content types; None when it offers to say so, and does not."""
+        if TYPE_SETTINGS not in self._client.offers:
+            return {}
+        if not self._offers(TYPE_SETTINGS):
+            return None
+        try:
+            async with asyncio.timeout(CHOICES_SECONDS):
+                url = self._url(self._paths.integration(await self._id_of(site)))
+                return chosen_in(inside(await self._get(url)))
+        except (BackendError, TimeoutError) as error:
+            note_failure("type settings", error)
+            return None
 
     async def open_requests(self) -> list[SyncRequest]:
         """What is wanted of our sites. Raises BackendError, and StateError where that has to be asked."""
@@ -177,17 +180,3 @@ class Offers:
 def note_failure(what: str, error: Exception) -> None:
     """What went wrong here is nobody's failure, and news for those who look closely."""
     log.debug(events.OFFER_FAILED, message=f"{what}: the backend did not answer as it offers", error=str(error))
-
-
-def _choices_in(answer: Answer) -> Chosen:
-    """What one integration says in `type_settings`; anything of another shape is as good as unsaid."""
-    said = inside(answer)
-    settings = said.get("type_settings") if isinstance(said, dict) else None
-    chosen: dict[tuple[Family, str], Choice] = {}
-    for family in Family:
-        entries = settings.get(family.key) if isinstance(settings, dict) else None
-        for slug, entry in entries.items() if isinstance(entries, dict) else ():
-            match entry:
-                case {"enabled": bool(enabled), "fetch_limit": int(limit)} if not isinstance(limit, bool):
-                    chosen[family, slug] = Choice(enabled, limit)
-    return chosen

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -11,16 +10,15 @@ import httpx
 
 from agent.backend.contract import Paths
 from agent.backend.envelope import inside
-from agent.backend.statuses import failure_of
+from agent.backend.logins import Forgotten, LoginBudget, Refusals, account_of
+from agent.backend.statuses import failure_of, no_json, not_the_api, said
 from agent.clock import SYSTEM, Clock
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.retry import REQUEST, RetryPolicy
 from agent.transport import Answer, Transport
 
 LOGIN_PAUSE_SECONDS = 900.0
-"""Between two logins with a password that was refused: a few an hour lock no account."""
-LOGINS_AN_HOUR = 4
-"""Of one process, refused ones among them: refreshing is the way to a new token."""
+"""Between two logins of one process with a password that was refused."""
 
 # What a header can carry: visible ASCII.
 _TOKEN = re.compile(r"[!-~]+")
@@ -95,7 +93,9 @@ class Login:
         learned: Callable[[str], None],
         clock: Clock = SYSTEM,
         reread: Reread = nothing_new,
+        refusals: Refusals | None = None,
     ) -> None:
+        """refusals   of other processes too; None where nothing outlasts this one"""
         self._base = base_url
         self._email = email
         self._password = password
@@ -108,7 +108,7 @@ class Login:
         self._clock = clock
         self._refused: BackendError | None = None
         self._again_at = 0.0
-        self._logins: deque[float] = deque(maxlen=LOGINS_AN_HOUR)
+        self._budget = LoginBudget(clock, refusals or Forgotten())
 
     async def token(self, http: Transport) -> str:
         async with self._renewing:
@@ -125,7 +125,7 @@ class Login:
         if password is None or password == self._password:
             return False
         self._password, self._refused = password, None
-        self._logins.clear()  # somebody has just changed it, and waits to see it work
+        self._budget.begin_anew()
         return True
 
     async def _refreshed(self, http: Transport) -> str | None:
@@ -144,39 +144,34 @@ class Login:
         if self._refused and stands and not (isinstance(self._refused, CredentialsRefused) and self._take_new()):
             raise self._refused.with_traceback(None)
         self._refused = None
-        self._refuse_many_logins()
-        answer = await self._post(http, self._paths.login, {"email": self._email, "password": self._password})
         try:
-            _refuse_login(answer)
+            answer = await self._tried_once(http)
         except CredentialsRefused as refused:
             if self._take_new():
                 return await self._log_in(http)
-            self._count_login()
             self._stand_by(refused)
             raise
         except BackendThrottled as refused:
             self._stand_by(refused)
             raise
-        self._count_login()
+        self._budget.count()
         return self._keep(answer)
+
+    async def _tried_once(self, http: Transport) -> Answer:
+        """The answer to a login that was taken. Raises CredentialsRefused, BackendThrottled and others."""
+        account = account_of(self._base, self._email, self._password)
+        self._budget.must_allow(account)
+        answer = await self._post(http, self._paths.login, {"email": self._email, "password": self._password})
+        try:
+            _refuse_login(answer)
+        except CredentialsRefused:
+            self._budget.count_refused(account)
+            raise
+        return answer
 
     def _stand_by(self, refused: BackendError) -> None:
         self._refused = refused
         self._again_at = self._clock.monotonic() + (refused.retry_after_seconds or LOGIN_PAUSE_SECONDS)
-
-    def _count_login(self) -> None:
-        self._logins.append(self._clock.monotonic())
-
-    def _refuse_many_logins(self) -> None:
-        """A backend whose tokens are worth nothing would be asked for new ones without end."""
-        oldest = self._logins[0] if len(self._logins) == LOGINS_AN_HOUR else None
-        if oldest is not None and (wait := oldest + 3600.0 - self._clock.monotonic()) > 0:
-            raise BackendThrottled(
-                f"the backend's tokens last so briefly that {LOGINS_AN_HOUR} logins an hour do not suffice",
-                reason="be_login_limited",
-                hint="Let the backend's refresh tokens last longer, or use an API key.",
-                retry_after_seconds=wait,
-            )
 
     async def _post(self, http: Transport, path: str, body: dict[str, str]) -> Answer:
         headers = {"Content-Type": "application/json"}
@@ -221,39 +216,35 @@ def is_expiry(answer: Answer) -> bool:
 
 
 def _refuse_login(answer: Answer) -> None:
-    said = f"(HTTP {answer.status})"
+    told = f"({said(answer)})"
     match answer.status:
         case 200 | 201:
             return
         case 429:
             raise BackendThrottled(
-                f"the backend asks for fewer logins {said}",
+                f"the backend asks for fewer logins {told}",
                 reason="be_login_limited",
                 hint="Wait; it is tried again by itself.",
                 retry_after_seconds=answer.retry_after_seconds,
             )
         case 400 | 401 | 403:
-            raise CredentialsRefused(f"the backend refused the login {said}", reason="be_credentials", hint=LOGIN_HINT)
+            raise CredentialsRefused(f"the backend refused the login {told}", reason="be_credentials", hint=LOGIN_HINT)
         case status if status >= 500:
             raise BackendUnreachable(
-                f"the backend cannot log anybody in at the moment {said}",
+                f"the backend cannot log anybody in at the moment {told}",
                 reason="be_5xx",
                 hint="See the backend's own log; it is tried again by itself.",
             )
         case status if (failure := failure_of(answer, hint=LOGIN_HINT)) and (failure.transient or status < 400):
             raise failure
         case _:
-            raise ContractBroken(
-                f"the backend has no login at the usual place {said}",
-                reason="be_not_api",
-                hint="Check WPSA_BACKEND_URL: it is the address below which /api/ lies.",
-                exit_code=78,
-            )
+            raise not_the_api(answer, lacks="login")
 
 
 def _tokens_in(answer: Answer) -> dict[str, str]:
     """{"access"[, "refresh"]}, bare or inside an envelope."""
-    body = inside(answer)
+    if (body := inside(answer)) is None:
+        raise no_json(answer)
     tokens = {key: body.get(key) for key in ("access", "refresh")} if isinstance(body, dict) else {}
     usable = {key: token for key, token in tokens.items() if isinstance(token, str) and _TOKEN.fullmatch(token)}
     if "access" not in usable:

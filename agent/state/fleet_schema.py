@@ -122,7 +122,12 @@ FIRST_TABLES = Step((
     "CREATE INDEX site_by_integration_id ON site ((settings::jsonb ->> 'integration_id'))",
 ))  # fmt: skip
 
-STEPS: tuple[Step, ...] = (FIRST_TABLES,)
+REFUSALS = Step((
+    "CREATE TABLE refused_login (account TEXT NOT NULL, at TEXT NOT NULL)",
+    "ALTER TABLE run ADD COLUMN doubted TEXT",
+))  # fmt: skip
+
+STEPS: tuple[Step, ...] = (FIRST_TABLES, REFUSALS)
 
 
 def migrate(connection: Connection[DictRow]) -> None:

@@ -7,9 +7,9 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from agent.state.records import Delivery, Result, RunRow, SlotRow, SlotState, Snapshot
-from agent.state.rows import Row, Store, check_outbox, check_structure, maybe_moment, to_moment, understood
+from agent.state.rows import Row, Store, check_outbox, check_structure, maybe_moment, to_moment, to_text, understood
 from agent.structure.build import LastKnown
-from agent.structure.guard import SHRINK_REASON
+from agent.structure.guard import Doubt
 from agent.structure.model import Family
 
 Record = TypeVar("Record")
@@ -85,15 +85,10 @@ class History:
         """The newest counts that were ever learned."""
         return dict(self._all(_count, "SELECT family, slug, count FROM last_count WHERE site = ?", site))
 
-    def doubted_at(self, site: str) -> datetime | None:
-        """When the last finished run refused a suspicious shrink; None when it ended otherwise."""
-        return self._one(
-            _moment,
-            """SELECT CASE WHEN reason = ? THEN finished_at END AS at FROM run
-               WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1""",
-            SHRINK_REASON,
-            site,
-        )
+    def doubt(self, site: str) -> Doubt | None:
+        """About the last finished run, where it refused a suspicious shrink; None when it ended otherwise."""
+        query = "SELECT finished_at, doubted FROM run WHERE site = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+        return self._one(_doubt, query, site)
 
     def last_provenance(self, site: str) -> Mapping[str, Any]:
         """Of the newest structure that was read; empty when there is none."""
@@ -103,6 +98,11 @@ class History:
     def offers(self, backend: str) -> frozenset[str]:
         """What the backend at this address has said that it offers besides."""
         return frozenset(row["name"] for row in self._store.rows("SELECT name FROM offer WHERE backend = ?", backend))
+
+    def refused_logins(self, account: str, *, since: datetime) -> list[datetime]:
+        """When this login was refused since then, to whichever process that shares this state."""
+        query = "SELECT at FROM refused_login WHERE account = ? AND at > ?"
+        return self._all(lambda row: to_moment(row["at"]), query, account, to_text(since))
 
     def owing_sites(self) -> list[str]:
         """The sites that a document waits for."""
@@ -122,6 +122,10 @@ class History:
 
 def _moment(row: Row) -> datetime | None:
     return maybe_moment(row["at"])
+
+
+def _doubt(row: Row) -> Doubt | None:
+    return Doubt(to_moment(row["finished_at"]), frozenset(json.loads(row["doubted"]))) if row["doubted"] else None
 
 
 def _count(row: Row) -> tuple[tuple[Family, str], int]:

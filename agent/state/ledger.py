@@ -13,10 +13,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from agent.errors import AgentError, BackendError, BackendPaused, DeliveryRejected
+from agent.errors import AgentError, BackendError, BackendPaused, DeliveryRejected, SuspiciousShrink
 from agent.redact import Redactor
 from agent.schedule import CLOCK_ERROR
 from agent.state.history import History
+from agent.state.interrupted import Quarantined, end_killed, end_stopped, unfinished
 from agent.state.outbox import count_look, look_back_later, put_in, remember
 from agent.state.records import Delivery, Receipt, Result, Run, Trigger
 from agent.state.rows import Database, Store, to_json, to_text
@@ -87,7 +88,7 @@ class Ledger(History):
             last_known=self.last_known(site),
             newest=self.newest_structure(site),
             before=self.last_provenance(site),
-            doubted_at=self.doubted_at(site),
+            doubt=self.doubt(site),
         )
 
     def record_unread(self, run: Run, error: AgentError, *, at: datetime, next_at: datetime) -> None:
@@ -196,19 +197,37 @@ class Ledger(History):
             database.execute("DELETE FROM offer WHERE backend = ?", (backend,))
             database.executemany("INSERT INTO offer (backend, name) VALUES (?, ?)", [(backend, one) for one in offers])
 
-    def recover(self) -> None:
-        """After a start: runs that never ended were interrupted; what they owed still waits, and may be on its way."""
+    def record_refused_login(self, account: str, *, at: datetime) -> None:
+        """Only those of the last day are of use to anybody."""
         with self._store.transaction() as database:
-            database.execute(
-                """UPDATE run SET result = 'interrupted', finished_at = started_at
-                   WHERE finished_at IS NULL AND generation IS NULL"""
-            )
+            database.execute("DELETE FROM refused_login WHERE at < ?", (to_text(at - timedelta(days=1)),))
+            database.execute("INSERT INTO refused_login (account, at) VALUES (?, ?)", (account, to_text(at)))
+
+    def recover(self, *, at: datetime) -> list[Quarantined]:
+        """After a start: runs that never ended were interrupted; what they owed still waits, and may be on its way.
+
+        The sites that were being read each time the agent died, and now wait.
+        """
+        with self._store.transaction() as database:
             database.execute("UPDATE outbox SET may_arrive_late = 1")
+            return end_killed(database, unfinished(self._store), at=at)
+
+    def leave(self) -> None:
+        """Before an end on purpose: what is cut short by it says nothing of its site."""
+        if sites := unfinished(self._store):
+            with self._store.transaction() as database:
+                end_stopped(database, sites)
 
     def forget_held(self, *, at: datetime) -> None:
         """Settings may have changed since: what is held is tried once more now."""
         with self._store.transaction() as database:
             database.execute("UPDATE outbox SET next_at = ? WHERE state = 'held'", (to_text(at),))
+
+    def prove_writable(self) -> None:
+        """Write something that leaves no trace. Raises StateError."""
+        with self._store.transaction() as database:
+            database.execute("INSERT INTO offer (backend, name) VALUES ('', 'writable')")
+            database.execute("DELETE FROM offer WHERE backend = ''")
 
     def _end_unread(
         self,
@@ -222,10 +241,11 @@ class Ledger(History):
         run_id: int | None = None,
     ) -> None:
         """run_id   None for whichever run of the site has not ended"""
+        doubted = to_json(sorted(error.gone)) if isinstance(error, SuspiciousShrink) else None
         database.execute(
-            """UPDATE run SET result = ?, finished_at = ?, reason = ?, message = ?, hint = ?
+            """UPDATE run SET result = ?, finished_at = ?, reason = ?, message = ?, hint = ?, doubted = ?
                WHERE site = ? AND finished_at IS NULL AND id = coalesce(?, id)""",
-            (result, to_text(at), *self._why(error), site, run_id),
+            (result, to_text(at), *self._why(error), doubted, site, run_id),
         )
         database.execute(
             "UPDATE slot SET failures = failures + 1, next_at = ? WHERE site = ? AND state = 'open'",
@@ -248,15 +268,19 @@ class Ledger(History):
         )
 
     def _prune(self, database: Database, site: str, at: datetime) -> None:
-        """Old history goes, the newest entry stays however old it is."""
-        for table, order, moment in (("run", "id", "started_at"), ("structure", "generation", "fetched_at")):
+        """Old history goes; the newest entry, and the newest run that read the site, stay however old they are."""
+        for table, order, moment, read in (
+            ("run", "id", "started_at", "provenance IS NOT NULL"),
+            ("structure", "generation", "fetched_at", "TRUE"),
+        ):
+            stays = f"{order} = (SELECT max({order}) FROM {table} WHERE site = ? AND {read})"  # noqa: S608 - its names are written above
             database.execute(
-                f"""DELETE FROM {table} WHERE site = ? AND {order} <=
-                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",  # noqa: S608 - its names are written above
-                (site, site, KEPT_PER_SITE),
+                f"""DELETE FROM {table} WHERE site = ? AND NOT coalesce({stays}, FALSE) AND {order} <=
+                    (SELECT {order} FROM {table} WHERE site = ? ORDER BY {order} DESC LIMIT 1 OFFSET ?)""",  # noqa: S608 - likewise
+                (site, site, site, KEPT_PER_SITE),
             )
             database.execute(
-                f"""DELETE FROM {table} WHERE site = ? AND {moment} < ?
+                f"""DELETE FROM {table} WHERE site = ? AND NOT coalesce({stays}, FALSE) AND {moment} < ?
                     AND {order} < (SELECT max({order}) FROM {table} WHERE site = ?)""",  # noqa: S608 - likewise
-                (site, to_text(at - KEPT_FOR), site),
+                (site, site, to_text(at - KEPT_FOR), site),
             )

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from agent.structure.build import LastKnown
+from agent.structure.guard import Doubt
 from agent.structure.model import Family
 
 
@@ -55,8 +56,8 @@ class Run:
     """The newest structure of this site."""
     before: Mapping[str, Any] = field(repr=False, default_factory=dict)
     """Its provenance; empty when there is none yet."""
-    doubted_at: datetime | None = None
-    """When the last reading was refused as a suspicious shrink, if it was."""
+    doubt: Doubt | None = None
+    """About the last reading, where it was refused as a suspicious shrink."""
 
     @property
     def slugs(self) -> frozenset[tuple[Family, str]]:

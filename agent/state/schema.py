@@ -126,7 +126,20 @@ def m003_offers(database: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first_tables, m002_checked_rows, m003_offers)
+def m004_refusals(database: sqlite3.Connection) -> None:
+    """Logins that were refused lately, whoever tried them; and what a reading that was not believed showed no longer."""
+    database.execute("CREATE TABLE refused_login (account TEXT NOT NULL, at TEXT NOT NULL) STRICT")
+    database.execute("ALTER TABLE run ADD COLUMN doubted TEXT")
+
+
+def m005_unfinished_runs(database: sqlite3.Connection) -> None:
+    """What was in hand is looked for at each start and stop, among all runs of years."""
+    database.execute("CREATE INDEX run_unfinished ON run (site) WHERE finished_at IS NULL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_first_tables, m002_checked_rows, m003_offers, m004_refusals, m005_unfinished_runs
+)  # fmt: skip
 NEWEST_VERSION = len(MIGRATIONS)
 
 

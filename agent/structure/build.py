@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from agent.structure.chosen import CHOSEN, type_settings
 from agent.structure.model import Answers, Choices, ContentType, Count, CountSource, Entry, Family, Structure
 
 LastKnown = Mapping[tuple[Family, str], int]
@@ -31,7 +32,7 @@ def build_structure(answers: Answers, *, choices: Choices, last_known: LastKnown
         entries=entries,
         plugin_connection_enabled=choices.plugin_connection_enabled,
         two_way_sync_enabled=choices.two_way_sync_enabled,
-        provenance=_provenance(answers, counted, warnings),
+        provenance=_provenance(answers, counted, warnings) | {CHOSEN: type_settings(choices.chosen)},
         warnings=warnings,
     )
 

@@ -5,6 +5,15 @@ from typing import Any
 
 from agent.structure.model import Family
 
+_ABOUT = (
+    ("site_url", "site address"),
+    ("wordpress_version", "WordPress version"),
+    ("plugin_connection_enabled", "plugin connection"),
+    ("two_way_sync_enabled", "two-way sync"),
+)
+_SETTINGS = (("enabled", "enabled"), ("fetch_limit", "fetch limit"))
+_COUNTED = {Family.POST_TYPE: "item", Family.TAXONOMY: "term"}
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -41,28 +50,41 @@ def diff(before: dict[str, Any] | None, after: dict[str, Any]) -> Changes:
     if before is None:
         return Changes()
     found = _Found()
-    for key, name in (("site_url", "site address"), ("wordpress_version", "WordPress version")):
+    for key, name in _ABOUT:
         if before.get(key) != after.get(key):
-            found.structure.append(f"{name}: {before.get(key) or 'unknown'} → {after.get(key) or 'unknown'}")
+            found.structure.append(f"{name}: {_said(before.get(key))} → {_said(after.get(key))}")
     for family in Family:
-        _compare(family.replace("_", " "), before.get(family.key, {}), after.get(family.key, {}), found)
+        _compare(family, before.get(family.key, {}), after.get(family.key, {}), found)
     return Changes(tuple(found.structure), tuple(found.counts), tuple(found.types), tuple(found.count_steps))
 
 
-def _compare(family: str, before: dict[str, Any], after: dict[str, Any], found: _Found) -> None:
+def _compare(family: Family, before: dict[str, Any], after: dict[str, Any], found: _Found) -> None:
+    kind = family.replace("_", " ")
     for slug in sorted(after.keys() - before.keys()):
-        found.change_of_types(f"{family} {slug} is new: “{after[slug]['label']}”, {after[slug]['count']}")
+        number, noun = after[slug]["count"], _COUNTED[family]
+        many = f"{number:,} {noun}{'' if number == 1 else 's'}"
+        found.change_of_types(f"{kind} {slug} is new: “{after[slug]['label']}”, {many}")
     for slug in sorted(before.keys() - after.keys()):
-        found.change_of_types(f"{family} {slug} is no longer visible (was “{before[slug]['label']}”)")
+        found.change_of_types(f"{kind} {slug} is no longer visible (was “{before[slug]['label']}”)")
     for slug in sorted(before.keys() & after.keys()):
         old, new = before[slug], after[slug]
         if old["label"] != new["label"]:
-            found.change_of_types(f"{family} {slug} is now called “{new['label']}” (was “{old['label']}”)")
-        for setting in ("enabled", "fetch_limit"):
-            if old[setting] != new[setting]:
-                found.structure.append(f"{family} {slug}: {setting} {old[setting]} → {new[setting]}")
+            found.change_of_types(f"{kind} {slug} is now called “{new['label']}” (was “{old['label']}”)")
+        for key, setting in _SETTINGS:
+            if old[key] != new[key]:
+                found.structure.append(f"{kind} {slug}: {setting} {_said(old[key])} → {_said(new[key])}")
         if old["count"] != new["count"]:
             found.count_steps.append((old["count"], new["count"]))
-            found.counts.append(
-                f"{new['label']} ({slug}): {old['count']} → {new['count']} ({new['count'] - old['count']:+})"
-            )
+            step = f"{old['count']:,} → {new['count']:,} ({new['count'] - old['count']:+,})"
+            found.counts.append(f"{new['label']} ({slug}): {step}")
+
+
+def _said(value: Any) -> str:
+    match value:
+        case None | "":
+            return "unknown"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+    return str(value)

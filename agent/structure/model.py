@@ -1,7 +1,7 @@
 """The values that walk down the line: what WordPress said, and the structure we make of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -180,13 +180,12 @@ class Choices:
     exceptions: Mapping[tuple[Family, str], Choice] = field(default_factory=dict)
     plugin_connection_enabled: bool = True
     two_way_sync_enabled: bool = True
+    chosen: Chosen = field(default_factory=dict)
+    """What people chose at the backend, who look at what it fetches; stands above the operator's."""
 
     def about(self, content_type: ContentType) -> Choice:
-        return self.exceptions.get((content_type.family, content_type.slug), self.default)
-
-    def under(self, chosen: Mapping[tuple[Family, str], Choice]) -> "Choices":
-        """With these above the operator's: what people chose at the backend, who look at what it fetches."""
-        return replace(self, exceptions={**self.exceptions, **chosen}) if chosen else self
+        key = content_type.family, content_type.slug
+        return self.chosen.get(key) or self.exceptions.get(key, self.default)
 
 
 @dataclass(frozen=True, slots=True)

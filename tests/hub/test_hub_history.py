@@ -137,7 +137,7 @@ def test_the_difference_since_a_time_leaves_out_what_came_and_went(browser: Brow
         remember(tenant, NOON + timedelta(hours=hours), post_types=types)
 
     told = get(browser, tenant, "diff/?since=2026-11-21T12:30:00Z").json()
-    assert [change["words"] for change in told["changes"]] == ["Post type page is new: “Pages”, 2"]
+    assert [change["words"] for change in told["changes"]] == ["Post type page is new: “Pages”, 2 items"]
     assert told["older_received_at"] == "2026-11-21T12:00:00.000Z"
     assert told["newer_received_at"] == "2026-11-21T15:00:00.000Z"
     assert get(browser, tenant, "diff/?since=2026-11-21T14:30:00%2B01:00").json()["changes"][1]["kind"] == "removed"
@@ -195,7 +195,7 @@ def test_changes_are_said_in_words_and_counts_come_last() -> None:
     assert words(older, newer) == [
         "WordPress version: unknown → 7.1.4",
         "Two-way sync: yes → no",
-        "Post type book is new: “Books”, 3",
+        "Post type book is new: “Books”, 3 items",
         "Post type old is no longer visible (was “Old”)",
         "Post type page: enabled yes → no",
         "Post type page: fetch limit 100 → 5,000",

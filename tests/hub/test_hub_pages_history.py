@@ -93,7 +93,7 @@ def test_the_history_tells_changes_and_charts_of_what_was_pushed(browser: Browse
     assert page.count('<figure class="chart">') == 1
     assert "From 10 to 12 between" in page
     for words in (
-        "Post type book is new: “Books”, 5",
+        "Post type book is new: “Books”, 5 items",
         "Post type old is no longer visible (was “Old &lt;ones&gt;”)",
         "Post type post is now called “Articles” (was “Posts”)",
         "Posts (post): 10 → 12 (+2)",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from backend import StandIn
 from builders import answers
-from fakes import raw_server, silence
+from fakes import answer, raw_server, silence, then_close
 from offers_working import SECRET, At, Hub
 
 from agent.backend.breaker import Breaker
@@ -270,15 +270,21 @@ async def test_what_is_chosen_on_the_page_is_in_the_next_push_above_the_agents_o
     assert agent.asked[:3] == ["GET list", "GET one", "POST update-structure"]
 
 
-async def test_what_was_chosen_stands_when_the_hub_cannot_say_it(
-    hub: Hub, working: At, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["hang-up", "503", "web page"])
+async def test_what_was_chosen_stands_after_a_restart_when_the_hub_cannot_say_it_for_a_moment(
+    one_hub: Hub, working: At, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    async with working(*hub.place) as agent:
+    said = {"hang-up": then_close(b""), "503": answer(503), "web page": answer(200, "<html>back soon</html>")}[fault]
+    async with working(*one_hub.place) as agent:
         await agent.sync()
-        hub.choose("page", enabled=False, fetch_limit=5)
+        one_hub.choose("page", enabled=False, fetch_limit=5)
         await agent.sync()
-        monkeypatch.setattr(agent.rounds.agent.offers, "_base", f"{hub.url}/nowhere")
+    async with working(*one_hub.place) as agent, raw_server(said) as away:
+        await agent.rounds.agent.ports.backend.integration_of("shop")  # type: ignore[attr-defined]
+        monkeypatch.setattr(agent.rounds.agent.offers, "_base", away.url)
         outcome = await agent.sync()
 
+    assert away.asked
     assert outcome.result is Result.DELIVERED
-    assert pushed(agent)["post_types"]["page"]["fetch_limit"] == 5
+    entry = pushed(agent)["post_types"]["page"]
+    assert (entry["enabled"], entry["fetch_limit"]) == (False, 5)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -9,10 +10,11 @@ import pytest
 from fakes import ManualClock
 from figures import Proof
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from machines import histories, until_it_breaks
 
 from agent.backend.contract import LOGIN_PATH, REFRESH_PATH, Paths
+from agent.backend.logins import Forgotten
 from agent.backend.session import Login, is_expiry
 from agent.errors import BackendThrottled, CredentialsRefused
 from agent.transport import Answer
@@ -67,21 +69,38 @@ def answered(status: int, body: Any) -> Answer:
     return Answer("POST", BASE, status, httpx.Headers(), json.dumps(body).encode())
 
 
+class Remembered(Forgotten):
+    """What the state keeps."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[str, datetime]] = []
+
+    def refused_logins(self, account: str, *, since: datetime) -> list[datetime]:
+        return [at for whose, at in self.refused if whose == account and at > since]
+
+    def record_refused_login(self, account: str, *, at: datetime) -> None:
+        self.refused.append((account, at))
+
+
 class SignIn(RuleBasedStateMachine):
     kind: type[Login] = Login
+    remembers: type[Forgotten] = Remembered
 
     def __init__(self) -> None:
         super().__init__()
         self.far, self.time = FarEnd(), ManualClock()
         self.loop = asyncio.new_event_loop()
-        self.login = self.started()
+        self.refusals = self.remembers()
+        self.refused_logins_at: list[float] = []
         self.refused_at: float | None = None
+        self.login = self.started()
 
     def started(self) -> Login:
         self.logins_at: list[float] = []
         return self.kind(
-            BASE, email="bot@shop.example", password="right", paths=Paths(), learned=lambda _: None, clock=self.time.clock
-        )
+            BASE, email="bot@shop.example", password="right", paths=Paths(), learned=lambda _: None,
+            clock=self.time.clock, refusals=self.refusals,
+        )  # fmt: skip
 
     def teardown(self) -> None:
         self.loop.close()
@@ -106,12 +125,11 @@ class SignIn(RuleBasedStateMachine):
     def wait(self, minutes: int) -> None:
         self.time.advance(minutes=minutes)
 
-    @precondition(lambda self: self.far.password == "right")
     @rule()
     def restart(self) -> None:
         self.login = self.started()
 
-    @rule(at_once=st.sampled_from((1, 2, 40)))
+    @rule(at_once=st.sampled_from((1, 2, 500)))
     def ask(self, at_once: int) -> None:
         """However many find their token refused, one refresh and one login are the most that it costs."""
         logins, refreshes = self.far.logins, self.far.refreshes
@@ -120,7 +138,10 @@ class SignIn(RuleBasedStateMachine):
         assert self.far.logins - logins <= 1, "more than one logged in"
         if self.far.logins > logins:
             self.logins_at.append(self.time.seconds)
-        assert self._lately() <= LOGINS_AN_HOUR, "the account would be locked"
+            if self.far.password != "right":
+                self.refused_logins_at.append(self.time.seconds)
+        assert self._lately(self.logins_at) <= LOGINS_AN_HOUR, "the account would be locked"
+        assert self._lately(self.refused_logins_at) <= LOGINS_AN_HOUR, "the account would be locked, by restarts"
         self._check(results, logged_in=self.far.logins > logins)
 
     async def _all(self, number: int) -> list[int | BaseException]:
@@ -131,15 +152,15 @@ class SignIn(RuleBasedStateMachine):
         refused = [result for result in results if isinstance(result, CredentialsRefused)]
         paused = [result for result in results if isinstance(result, BackendThrottled)]
         assert len(refused) + len(paused) + results.count(200) == len(results), results
-        assert not paused or self._lately() == LOGINS_AN_HOUR, "a pause without need"
+        assert not paused or self._lately(self.logins_at) == LOGINS_AN_HOUR, "a pause without need"
         if refused and logged_in:
             self.refused_at = self.time.seconds
         if refused and self.far.password == "right":
             assert self.refused_at is not None, "the password is right"
             assert self.time.seconds - self.refused_at < PAUSE_SECONDS, "the password is right again"
 
-    def _lately(self) -> int:
-        return sum(self.time.seconds - at < 3_600 for at in self.logins_at)
+    def _lately(self, moments: list[float]) -> int:
+        return sum(self.time.seconds - at < 3_600 for at in moments)
 
     async def _one(self) -> int:
         token = await self.login.token(self.far)  # type: ignore[arg-type]
@@ -152,7 +173,7 @@ class SignIn(RuleBasedStateMachine):
 class Everybody(Login):
     """Each request that finds its token refused renews it for itself."""
 
-    async def renewed(self, http: Any, refused: str) -> str | None:
+    async def renewed(self, http: Any, refused: str) -> str:
         return await self._refreshed(http) or await self._log_in(http)
 
 
@@ -161,7 +182,7 @@ class Stubborn(Login):
 
     async def _log_in(self, http: Any) -> str:
         self._refused = None
-        self._logins.clear()
+        self._budget.begin_anew()
         return await super()._log_in(http)
 
 
@@ -171,6 +192,12 @@ class WithoutLock(SignIn):
 
 class WithoutPause(SignIn):
     kind = Stubborn
+
+
+class WithoutMemory(SignIn):
+    """Each process counts for itself alone."""
+
+    remembers = Forgotten
 
 
 @pytest.mark.parametrize("number", [100, pytest.param(10_000, marks=pytest.mark.nightly)])
@@ -188,3 +215,16 @@ def test_a_session_that_renews_too_often_is_noticed(proof: Proof, broken: type[S
         run_state_machine_as_test(broken, settings=until_it_breaks(steps=40))
 
     proof("D21", f"negative control: {broken.__name__}", "1 rule broken", "noticed")
+
+
+def test_processes_that_count_for_themselves_alone_are_noticed(proof: Proof) -> None:
+    """Chance seldom finds a program that is restarted five times while its password is wrong."""
+    machine = WithoutMemory()
+    machine.change_password("changed")
+    with pytest.raises(AssertionError, match="by restarts"):
+        for _ in range(LOGINS_AN_HOUR + 1):
+            machine.restart()
+            machine.ask(1)
+    machine.teardown()
+
+    proof("D21 K05", "negative control: WithoutMemory", "1 rule broken", "noticed")

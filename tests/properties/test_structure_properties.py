@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.structure.diff import diff
 from agent.structure.label import LIMIT_CHARACTERS, clean_label
-from agent.structure.model import ContentType, Count, Structure
+from agent.structure.model import Choice, Choices, ContentType, Count, Structure
 from agent.structure.payload import digest, to_bytes, to_document
 
 slugs = st.text("abcdefghij-_%", min_size=1, max_size=8)
@@ -20,12 +20,13 @@ counts = st.one_of(
 )
 readings = st.lists(st.tuples(kinds, counts), max_size=8, unique_by=lambda pair: (pair[0].family, pair[0].slug))
 memories = st.dictionaries(st.tuples(kinds, st.integers(0, 99)).map(lambda p: (p[0].family, p[0].slug)), st.integers(0, 99))
+choices = st.builds(Choices, st.builds(Choice, st.booleans(), st.integers(1, 3)), st.just({}), st.booleans(), st.booleans())
 
 Pairs = list[tuple[ContentType, Count]]
 
 
-def structure(pairs: Pairs, memory: Any) -> Structure:
-    return a_structure(*(pairs or [(a_post_type("post"), Count(1))]), last_known=memory)
+def structure(pairs: Pairs, memory: Any, choices: Choices | None = None) -> Structure:
+    return a_structure(*(pairs or [(a_post_type("post"), Count(1))]), choices=choices, last_known=memory)
 
 
 @given(readings, memories, st.randoms())
@@ -41,9 +42,9 @@ def test_order_never_matters_and_no_count_is_made_up(pairs: Pairs, memory: Any, 
         assert entry.count.value == (said[key] if said[key] is not None else memory[key])
 
 
-@given(readings, readings, memories)
-def test_changes_and_digest_agree(before: Pairs, after: Pairs, memory: Any) -> None:
-    old, new = to_document(structure(before, memory)), to_document(structure(after, memory))
+@given(readings, readings, memories, choices, choices)
+def test_changes_and_digest_agree(before: Pairs, after: Pairs, memory: Any, then: Choices, now: Choices) -> None:
+    old, new = (to_document(structure(*said)) for said in ((before, memory, then), (after, memory, now)))
 
     assert not diff(old, old)
     assert bool(diff(old, new)) == (digest(old) != digest(new))

@@ -50,6 +50,28 @@ async def test_each_failure_has_its_own_line_and_remedy(monkeypatch: pytest.Monk
 
 
 @respx.mock
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "exit_code"),
+    [
+        (200, '{"post_types": {}, "taxonomies": {}}', None, 0),
+        (401, "", "be_credentials", 77),
+        (404, "", "be_integration_gone", 69),
+        (200, "<!doctype html><title>Our web app</title>", "be_not_api", 78),
+    ],
+)
+async def test_an_integration_that_is_configured_is_asked_for_too(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: str, reason: str | None, exit_code: int
+) -> None:
+    """Nothing looks it up, so a wrong key or address would show only at the first push."""
+    respx.get(f"{LIST}99/content-types/").respond(status, text=body)
+    environ = {key: value for key, value in ONE_SITE.items() if key != "WPSA_BACKEND_SITE_ID"}
+
+    lines = await found(monkeypatch, answers(), environ | {"WPSA_BACKEND_INTEGRATION_ID": "99"})
+
+    assert (lines[-1]["check"], lines[-1]["reason"], lines[-1]["exit_code"]) == ("integration", reason, exit_code)
+
+
+@respx.mock
 async def test_a_backend_that_is_down_owes_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     respx.get(LIST).respond(503)
 

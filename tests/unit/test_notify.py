@@ -162,7 +162,7 @@ def a_type(label: str = "Books", count: int = 10) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
-        ({}, {"post_types": {"book": a_type()}}, ["post type book is new: “Books”, 10"]),
+        ({}, {"post_types": {"book": a_type()}}, ["post type book is new: “Books”, 10 items"]),
         ({"taxonomies": {"genre": a_type("Genres")}}, {}, ["taxonomy genre is no longer visible (was “Genres”)"]),
         ({"post_types": {"book": a_type()}}, {"post_types": {"book": a_type("Novels")}},
          ["post type book is now called “Novels” (was “Books”)"]),

@@ -28,7 +28,7 @@ from agent.errors import (
     SuspiciousShrink,
 )
 from agent.rounds import Rounds
-from agent.state.ledger import Ledger
+from agent.state.ledger import KEPT_PER_SITE, Ledger
 from agent.state.records import Result, SlotState, Trigger
 from agent.structure.model import Answers, Choices, Family, LoginState
 from agent.sync import Ports, Task, next_try, read_site, redeliver, sync_site
@@ -380,6 +380,25 @@ async def test_a_sudden_shrink_is_believed_only_the_second_time_and_ten_minutes_
     assert set(backend.holds["shop"]["post_types"]) == {"post"}
 
 
+async def test_a_second_reading_that_lost_something_else_confirms_nothing(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    """A site that answers for one half and then for the other is broken, and not smaller."""
+    post, page, book, film = ((a_post_type(slug), counted(3)) for slug in ("post", "page", "book", "film"))
+    with_ports, backend, reader = world(ledger, clock, says=answers(post, page, book, film))
+    await sync_site(TASK, with_ports)
+
+    async def read(*shown: Any) -> Result:
+        clock.advance(minutes=11)
+        reader.says["shop"] = answers(*shown, finished_at=clock.at)
+        return (await sync_site(TASK, with_ports)).result
+
+    assert [await read(post), await read(page), await read(post)] == [Result.UNREADABLE] * 3
+    assert len(backend.asked) == 1
+    assert await read(post, film) is Result.DELIVERED, "something has come back, nothing else has gone"
+    assert set(backend.holds["shop"]["post_types"]) == {"post", "film"}
+
+
 async def test_a_type_that_could_not_be_counted_is_no_shrink(ledger: Ledger, clock: ManualClock) -> None:
     with_ports, _, reader = world(ledger, clock)
     await sync_site(TASK, with_ports)
@@ -400,6 +419,24 @@ async def test_a_login_that_worked_before_is_missed(ledger: Ledger, clock: Manua
 
     assert outcome.error is refused
     assert ledger.owed_to("shop") is None
+
+
+async def test_a_login_that_worked_before_is_missed_after_weeks_without_an_answer_too(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    """History keeps so many runs; what the newest structure was read with is older than all of them here."""
+    refused = LoginRefused("the password was ignored", reason="auth", hint="Make a new one.")
+    with_ports, backend, reader = world(ledger, clock, says=answers(login=LoginState("proved", "bot")))
+    await sync_site(TASK, with_ports)
+    reader.says["shop"] = an(SiteUnreachable)
+    for _ in range(KEPT_PER_SITE + 1):
+        await sync_site(TASK, with_ports)
+    reader.says["shop"] = answers(login=LoginState("failed", "bot", failure=refused))
+
+    outcome = await sync_site(TASK, with_ports)
+
+    assert outcome.error is refused
+    assert len(backend.asked) == 1
 
 
 async def test_what_a_closed_site_shows_in_its_sitemap_is_never_pushed(ledger: Ledger, clock: ManualClock) -> None:

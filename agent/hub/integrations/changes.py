@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 Kind = Literal["site", "added", "removed", "renamed", "setting", "count"]
 
 _FAMILIES: Final = (("post_types", "Post type"), ("taxonomies", "Taxonomy"))
+_COUNTED: Final = {"post_types": "item", "taxonomies": "term"}
 _ABOUT: Final = (
     ("site_url", "Site address"),
     ("wordpress_version", "WordPress version"),
@@ -51,8 +52,9 @@ def _of_the_site(older: Mapping[str, Any], newer: Mapping[str, Any]) -> Iterator
 
 def _of_types(family: str, name: str, older: Mapping[str, Any], newer: Mapping[str, Any]) -> Iterator[Change]:
     for slug in sorted(newer.keys() - older.keys()):
-        entry = newer[slug]
-        yield Change("added", family, slug, f"{name} {slug} is new: “{entry['label']}”, {entry['count']:,}")
+        number, noun = newer[slug]["count"], _COUNTED[family]
+        many = f"{number:,} {noun}{'' if number == 1 else 's'}"
+        yield Change("added", family, slug, f"{name} {slug} is new: “{newer[slug]['label']}”, {many}")
     for slug in sorted(older.keys() - newer.keys()):
         label = older[slug]["label"]
         yield Change("removed", family, slug, f"{name} {slug} is no longer visible (was “{label}”)")

@@ -108,6 +108,16 @@ async def test_a_success_that_says_nothing_stays_owed_when_the_backend_shows_ano
     assert (failed.value.reason, failed.value.exit_code) == expected
 
 
+async def test_a_success_that_denies_itself_is_told_in_the_backends_own_words(
+    http: Transport, routes: respx.MockRouter, listed: respx.Route
+) -> None:
+    routes.get(shown_url()).respond(200, json={**SHOWN, "post_types": {}})
+    denied = httpx.Response(200, json={"success": False, "message": "Your plan has 3 content types."})
+
+    with pytest.raises(BackendUnreachable, match=r"HTTP 200: Your plan has 3 content types\."):
+        await pushed(http, routes, denied)
+
+
 async def test_an_equal_structure_of_yesterday_does_not_show_that_todays_arrived(
     http: Transport, routes: respx.MockRouter, listed: respx.Route, clock: ManualClock
 ) -> None:

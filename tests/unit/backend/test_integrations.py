@@ -121,6 +121,17 @@ async def test_none_is_said_plainly(http: Transport, routes: respx.MockRouter, l
     assert failed.value.exit_code == 69
 
 
+async def test_a_backend_that_refuses_a_strangers_site_has_none_for_it(http: Transport, routes: respx.MockRouter) -> None:
+    """Recorded of django-filter 26.2, which checks what it filters by."""
+    refused = {"site": ["Select a valid choice. That choice is not one of the available choices."]}
+    routes.get(url__startswith=LIST).respond(400, json=refused)
+
+    with pytest.raises(IntegrationNotFound, match="Select a valid choice") as failed:
+        await a_client(http).integration_of("shop")
+
+    assert "WPSA_BACKEND_SITE_ID" in failed.value.hint
+
+
 @pytest.mark.parametrize(
     "integration_id", ["../users", "", None, "a/b", "x" * 65, 4.2, True, ["42"], "42\n", "é", "42?x"]
 )

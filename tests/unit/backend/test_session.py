@@ -12,9 +12,11 @@ from builders import a_delivery
 from fakes import ManualClock
 
 from agent.backend.contract import Paths
+from agent.backend.logins import account_of
 from agent.backend.session import ApiKey, Bearer, Login, is_expiry
 from agent.errors import BackendError, BackendThrottled, BackendUnreachable, ContractBroken, CredentialsRefused
 from agent.redact import Redactor
+from agent.state.ledger import Ledger
 from agent.transport import Answer, Limits, Transport
 
 pytestmark = pytest.mark.anyio
@@ -307,6 +309,65 @@ async def test_a_password_that_somebody_has_just_changed_does_not_wait_for_the_h
     assert await ask(http, login) == "42"
 
 
+async def test_a_program_that_is_started_again_and_again_locks_no_account(
+    http: Transport, routes: respx.MockRouter, ledger: Ledger, clock: ManualClock
+) -> None:
+    """A timer every few minutes, a container in a loop of restarts, the workers of a fleet: one account."""
+    far = Far(routes)
+    routes.post(LOGIN).respond(401)
+
+    def started(password: str = "typing error") -> Login:
+        return Login(
+            BASE, email="bot@shop.example", password=password, paths=Paths(), learned=lambda _: None,
+            clock=clock.clock, refusals=ledger,
+        )  # fmt: skip
+
+    said = []
+    for _ in range(9):
+        with pytest.raises(CredentialsRefused) as failed:
+            await ask(http, started())
+        said.append(failed.value.message)
+        clock.advance(minutes=2)
+
+    assert far.count(LOGIN) == 4
+    assert said[-1] == "the backend has refused this login 4 times within an hour, and is not asked again before 11:00 UTC"
+    with pytest.raises(CredentialsRefused):
+        await ask(http, started("another one"))
+    assert far.count(LOGIN) == 5, "whoever corrects the password sees at once whether it is right now"
+    clock.advance(hours=1)
+    with pytest.raises(CredentialsRefused):
+        await ask(http, started())
+    assert far.count(LOGIN) == 6
+
+
+async def test_a_password_that_is_corrected_in_its_file_is_tried_at_once_even_when_others_were_refused(
+    http: Transport, routes: respx.MockRouter, ledger: Ledger, clock: ManualClock
+) -> None:
+    far, account = Far(routes), account_of(BASE, "bot@shop.example", "typing error")
+    for _ in range(4):
+        ledger.record_refused_login(account, at=clock.at)
+    kept = ["typing error"]
+    login = Login(
+        BASE, email="bot@shop.example", password=kept[0], paths=Paths(), learned=lambda _: None, clock=clock.clock,
+        refusals=ledger, reread=lambda: kept[-1],
+    )  # fmt: skip
+    with pytest.raises(CredentialsRefused, match="4 times"):
+        await ask(http, login)
+
+    kept.append("pä\"ss")
+
+    assert await ask(http, login) == "42"
+    assert far.count(LOGIN) == 1
+
+
+def test_the_name_of_a_login_gives_no_password_away() -> None:
+    names = {account_of(BASE, "bot@shop.example", password) for password in ("right", "wrong")}
+
+    assert len(names) == 2
+    assert len({name[:-4] for name in names}) == 1
+    assert all(len(name) == 21 for name in names)
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "code"),
     [
@@ -331,6 +392,15 @@ async def test_a_login_that_fails_says_how(
 
     assert type(failed.value) is kind
     assert failed.value.exit_code == code
+
+
+async def test_a_refused_login_is_told_in_the_backends_own_words(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    routes.post(LOGIN).respond(403, json={"detail": "This account is locked for an hour."})
+
+    with pytest.raises(CredentialsRefused, match=r"HTTP 403: This account is locked for an hour\."):
+        await ask(http, login)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -392,6 +462,18 @@ async def test_tokens_are_found_bare_or_in_an_envelope(
     routes.post(LOGIN).respond(200, json=body)
 
     assert await login.token(http) == "a"
+
+
+async def test_a_web_page_in_the_place_of_the_login_is_a_wrong_address(
+    http: Transport, routes: respx.MockRouter, login: Login
+) -> None:
+    routes.post(LOGIN).respond(200, content=b"<!doctype html><title>Our web app</title>")
+
+    with pytest.raises(ContractBroken, match="POST /api/v1/auth/login/") as failed:
+        await login.token(http)
+
+    assert failed.value.exit_code == 78
+    assert "WPSA_BACKEND_URL" in failed.value.hint
 
 
 @pytest.mark.parametrize(

@@ -106,11 +106,29 @@ def test_what_came_and_went_is_said_as_a_site_owner_reads_it() -> None:
     found = changes(before, after)
 
     assert found.structure == (
-        "post type book is new: “Book”, 7",
+        "post type book is new: “Book”, 7 items",
         "post type post is now called “Articles” (was “Post”)",
         "taxonomy genre is no longer visible (was “Genre”)",
     )
     assert found.counts == ("Articles (post): 1 → 4 (+3)",)
+
+
+def test_what_was_chosen_and_large_numbers_are_said_as_people_write_them() -> None:
+    before = a_structure((POST, counted(1_203)), choices=Choices(Choice(fetch_limit=100)))
+    after = a_structure(
+        (POST, counted(999)), (GENRE, counted(1)), choices=Choices(Choice(False, 1_000), {}, False, False)
+    )
+
+    found = changes(before, after)
+
+    assert found.structure == (
+        "plugin connection: yes → no",
+        "two-way sync: yes → no",
+        "post type post: enabled yes → no",
+        "post type post: fetch limit 100 → 1,000",
+        "taxonomy genre is new: “Genre”, 1 term",
+    )
+    assert found.counts == ("Post (post): 1,203 → 999 (-204)",)
 
 
 # --- labels -------------------------------------------------------------------------------------
