@@ -2,17 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from agent.errors import ConfigError
+from agent.clock import SYSTEM
+from agent.errors import ConfigError, StateError, StateFailed
 from agent.redact import Redactor
 from agent.settings import Settings, SiteSettings
-from agent.shared import share_state
+from agent.shared import share_state, tell_quarantined
 from agent.state.files import own_folder
 from agent.state.ledger import Ledger
 from agent.state.store import open_store
@@ -40,6 +41,8 @@ class Premises:
     ledger: Ledger
     redactor: Redactor
     hub: EmbeddedHub | None
+    failures_told: dict[str, str] = field(default_factory=dict)
+    """How each site fails that the log has told of: other settings are no reason to tell it again."""
 
 
 @asynccontextmanager
@@ -74,9 +77,11 @@ async def _open_state(settings: Settings, redactor: Redactor) -> AsyncIterator[L
                 set_aside=str(ledger.set_aside),
                 hint="Look at the health of the disk; history begins anew, nothing that the backend has is lost.",
             )
-        ledger.recover()
+        tell_quarantined(ledger.recover(at=SYSTEM.now()))
         yield ledger
     finally:
+        with suppress(StateError):  # who leaves without a word is taken for killed
+            ledger.leave()
         ledger.close()
 
 
@@ -87,7 +92,6 @@ async def _embedded_hub(
     try:
         # Django is heavy, and an extra: it is imported where it is needed.
         from agent.hub.embedded import Embedded, prepare
-        from agent.hub.options import HubOptionError
     except ImportError:
         raise ConfigError(
             "no backend is configured, and the embedded hub is not installed",
@@ -103,11 +107,8 @@ async def _embedded_hub(
             loop.call_soon_threadsafe(sync_asked.set)
 
     def prepared(sites: Sequence[SiteSettings]) -> Embedded:
-        try:
-            named = {site.called: site.url for site in sites}
-            return prepare(folder, sites=named, listen=listen, on_sync_asked=hear)
-        except HubOptionError as error:
-            raise ConfigError(str(error), reason="config", hint="Correct the hub's option.") from None
+        with told_of_hub():
+            return prepare(folder, sites={site.called: site.url for site in sites}, listen=listen, on_sync_asked=hear)
 
     hub = prepared(sites)
     redactor.add(hub.api_key)
@@ -119,6 +120,25 @@ async def _embedded_hub(
 
     async with serve(hub.application, listen=listen, option="WPSA_HUB_LISTEN") as url:
         yield EmbeddedHub(url, hub.api_key, connect, sync_asked)
+
+
+@contextmanager
+def told_of_hub() -> Iterator[None]:
+    """What the hub does not start with is a matter of its options, or of the disk that its database is on."""
+    from django.db import DatabaseError
+
+    from agent.hub.options import HubOptionError
+
+    try:
+        yield
+    except HubOptionError as error:
+        raise ConfigError(str(error), reason="config", hint=error.hint) from None
+    except DatabaseError as error:
+        raise StateFailed(
+            f"the hub's database cannot be read or written: {error}",
+            reason="state_io",
+            hint="Make room for it, and see that its folder is the agent's own.",
+        ) from error
 
 
 def _show_sign_in(email: str, password: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import structlog
 from agent.errors import StateError
 from agent.kept import address, on_postgresql
 from agent.settings import Settings
+from agent.state.interrupted import Quarantined
 from agent.telemetry import events
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ async def _live(store: "FleetStore", pause_seconds: float) -> None:
                     worker=dead.worker,
                     sites=dead.sites,
                 )
+                tell_quarantined(dead.held)
         except StateError as error:
             log.debug(events.STATE_DEGRADED, message=error.message, reason=error.reason)
         await asyncio.sleep(pause_seconds)  # real: the database measures a worker's life by its own clock
+
+
+def tell_quarantined(held: Iterable[Quarantined]) -> None:
+    for one in held:
+        log.error(
+            events.SITE_QUARANTINED,
+            message="the agent ended each time it read this site, which waits now so that the others go on",
+            site=one.site,
+            times=one.times,
+            until=one.until.isoformat(timespec="seconds"),
+            hint="Look whether the agent runs out of memory; wpsa sync SITE reads it at once.",
+        )

@@ -19,6 +19,7 @@ from psycopg.rows import DictRow, dict_row
 
 from agent.errors import ConfigError, StateBusy, StateError, StateFailed, StateFull, StateUnwritable
 from agent.state.fleet_schema import SCHEMA, migrate
+from agent.state.interrupted import Quarantined, end_killed, end_stopped
 from agent.state.rows import Cursor
 from agent.state.sites import ERRANDS
 
@@ -41,10 +42,11 @@ _IN_EACH_OTHERS_WAY = (errors.LockNotAvailable, errors.QueryCanceled, errors.Dea
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """A worker that was found dead, and how many sites it had in hand."""
+    """A worker that was found dead, how many sites it had in hand, and which of them wait for it now."""
 
     worker: str
     sites: int
+    held: tuple[Quarantined, ...] = ()
 
 
 class FleetStore:
@@ -125,9 +127,9 @@ class FleetStore:
         """Free what dead workers had in hand; a document of theirs may still be on its way to the backend."""
         with self.transaction() as database:
             dead = database.execute(
-                "SELECT id, name FROM worker WHERE alive_until < clock_timestamp() FOR UPDATE SKIP LOCKED"
+                "SELECT id, name, clock_timestamp() AS at FROM worker WHERE alive_until < clock_timestamp() FOR UPDATE SKIP LOCKED"
             ).fetchall()
-            return [Buried(worker["name"], _bury(database, worker["id"])) for worker in dead]
+            return [_found_dead(database, worker) for worker in dead]
 
     def close(self) -> None:
         """What is in hand is given back, and this worker is no longer known."""
@@ -137,7 +139,8 @@ class FleetStore:
         try:
             if self._id:
                 with connection.transaction():
-                    _bury(FleetDatabase(connection), self._id)
+                    database = FleetDatabase(connection)
+                    end_stopped(database, _bury(database, self._id))
         except psycopg.Error:
             pass  # it will be found dead
         finally:
@@ -198,18 +201,18 @@ class FleetDatabase:
         self._connection.cursor().executemany(_placed(query), rows)
 
 
-def _bury(database: FleetDatabase, worker: str) -> int:
-    """A worker is no longer known: what it had in hand was interrupted. How many sites."""
-    query = "SELECT site FROM claim WHERE worker = ? AND site <> ?"
+def _found_dead(database: FleetDatabase, worker: DictRow) -> Buried:
+    sites = _bury(database, worker["id"])
+    return Buried(worker["name"], len(sites), tuple(end_killed(database, sites, at=worker["at"])))
+
+
+def _bury(database: FleetDatabase, worker: str) -> list[str]:
+    """A worker is no longer known. The sites that it had in hand, whose runs are still to be ended."""
+    query = "SELECT site FROM claim WHERE worker = ? AND site <> ? ORDER BY site"
     sites = [row["site"] for row in database.execute(query, (worker, ERRANDS)).fetchall()]
-    database.execute(
-        """UPDATE run SET result = 'interrupted', finished_at = started_at
-           WHERE finished_at IS NULL AND generation IS NULL AND site = ANY(?)""",
-        (sites,),
-    )
     database.execute("UPDATE outbox SET may_arrive_late = 1 WHERE site = ANY(?)", (sites,))
     database.execute("DELETE FROM worker WHERE id = ?", (worker,))
-    return len(sites)
+    return sites
 
 
 def open_fleet_store(url: str, *, worker: str) -> FleetStore:

@@ -72,7 +72,7 @@ async def pushed_from(folder: Path) -> list[Sent]:
     at = clock.advance(days=2)
     opened = Ledger(open_store(folder), Redactor())
     try:
-        opened.recover()
+        opened.recover(at=at)
         everything = ports(FakeReader({}), backend, opened, clock)
         for delivery in opened.due(at=at, sites=SITES):
             await redeliver(delivery, everything)

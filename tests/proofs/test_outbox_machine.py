@@ -77,7 +77,7 @@ class Outbox(RuleBasedStateMachine):
     def restart(self) -> None:
         self.ledger.close()
         self.ledger = self.opened()
-        self.ledger.recover()
+        self.ledger.recover(at=self.at)
 
     @rule()
     def kill(self) -> None:
@@ -88,7 +88,7 @@ class Outbox(RuleBasedStateMachine):
         self.ledger.close()
         shutil.rmtree(before)
         self.ledger = self.opened()
-        self.ledger.recover()
+        self.ledger.recover(at=self.at)
 
     @invariant()
     def owes_the_newest_and_nothing_else(self) -> None:

@@ -39,7 +39,7 @@ def test_a_site_that_was_delivered_or_never_read_does_not_fail(ledger: Ledger) -
     fail(ledger, at=hours(0))
     deliver(ledger, at=hours(1))
     ledger.begin("new", trigger=Trigger.SCHEDULE, day=NOW.date(), at=NOW)
-    ledger.recover()
+    ledger.recover(at=NOW)
 
     assert ledger.failing_since() == {}
 
@@ -47,7 +47,7 @@ def test_a_site_that_was_delivered_or_never_read_does_not_fail(ledger: Ledger) -
 def test_a_run_that_was_interrupted_says_nothing_of_the_site(ledger: Ledger) -> None:
     fail(ledger, at=hours(0))
     ledger.begin("shop", trigger=Trigger.DEMAND, day=NOW.date(), at=hours(1))
-    ledger.recover()
+    ledger.recover(at=NOW)
 
     assert ledger.failing_since() == {"shop": hours(0)}
 

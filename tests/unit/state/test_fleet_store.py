@@ -214,6 +214,26 @@ def test_the_runs_of_a_dead_worker_were_interrupted_and_what_it_sent_may_still_a
     assert [tuple(row.values()) for row in runs] == [("read", "interrupted"), ("read elsewhere", None)]
 
 
+def test_a_site_that_each_worker_dies_of_is_held(begun: Begun, state_url: str) -> None:
+    alive = begun("alive")
+    found = []
+    for number in range(3):
+        dead = begun(f"dead{number}")
+        for site in ("poison", f"beside{number}"):
+            ledger = Ledger(dead, Redactor())
+            assert ledger.take(site)
+            ledger.begin(site, trigger=Trigger.SCHEDULE, day=NOW.date(), at=NOW)
+        let_die(state_url, f"dead{number}")
+        found += alive.bury_dead()
+
+    assert [(one.sites, [(held.site, held.times) for held in one.held]) for one in found] == [
+        (2, []), (2, []), (2, [("poison", 3)])
+    ]  # fmt: skip
+    slot = Ledger(alive, Redactor()).slot("poison")
+    assert slot is not None
+    assert slot.next_at == found[-1].held[0].until
+
+
 def test_who_was_buried_can_write_nothing_of_a_site(begun: Begun, state_url: str) -> None:
     dead, alive = begun("dead"), begun("alive")
     ledger = owe(dead, "shop")

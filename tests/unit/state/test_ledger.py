@@ -68,7 +68,7 @@ def restarted(ledger: Ledger, open_ledger: Callable[[], Ledger]) -> Iterator[Any
     def restart() -> Ledger:
         (opened[-1] if opened else ledger).close()
         again = open_ledger()
-        again.recover()
+        again.recover(at=NOW)
         opened.append(again)
         return again
 

@@ -17,7 +17,7 @@ def live_through(ledger: Ledger, site: str) -> None:
     for _ in range(2):
         run = ledger.begin(site, trigger=Trigger.SCHEDULE, day=NOW.date(), at=NOW)
         delivery, _ = ledger.owe(run, a_structure(), at=NOW)
-        ledger.recover()
+        ledger.recover(at=NOW)
         if not ledger.store.rows("SELECT * FROM recheck WHERE site = ?", site):
             ledger.record_receipt(delivery, a_receipt(), at=NOW)
 

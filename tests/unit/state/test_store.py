@@ -157,6 +157,11 @@ DAMAGE = {
     "another history": "UPDATE structure SET document = replace(document, '1', '7')",
     "no document": "UPDATE structure SET document = '{'",
     "no day": "UPDATE slot SET day = '2026-11-2q'",
+    "no provenance": "UPDATE run SET provenance = '{bad'",
+    "another provenance": "UPDATE run SET provenance = '[]'",
+    "no end of a run": "UPDATE run SET finished_at = 'then'",
+    "another doubt": "UPDATE run SET finished_at = started_at, doubted = '{}'",
+    "no family": "UPDATE last_count SET family = 'x'",
     "no table": "DROP TABLE outbox",
 }
 
