@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 
 def _http_url(text: str) -> str:
@@ -87,6 +87,12 @@ def _database_url(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
 
+def _api_path(path: str) -> str:
+    if not re.fullmatch(r"/([A-Za-z0-9_.-]+/)*", path):
+        raise ValueError("is not a path such as /api/v1/auth/login/, with a slash at both ends")
+    return path
+
+
 def _wall_time(at: time) -> time:
     if at.tzinfo is not None:
         raise ValueError("must be a time without a zone; the zone is WPSA_SCHEDULE_TIMEZONE")
@@ -103,5 +109,5 @@ SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 Key = Annotated[Secret, AfterValidator(_header_secret)]
 WallTime = Annotated[time, AfterValidator(_wall_time)]
-ApiPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*/$")]
+ApiPath = Annotated[str, AfterValidator(_api_path)]
 ZoneName = Annotated[str, AfterValidator(_zone)]

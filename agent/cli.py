@@ -17,6 +17,7 @@ from agent.command import (
     IO_ERROR,
     Context,
     configured_sites,
+    have_streams,
     if_anybody_reads,
     json_flag,
     leave,
@@ -294,6 +295,7 @@ def demo(context: Context, once: bool) -> int:
 
 def main() -> None:
     """The installed command: our codes for what we expect, 70 for a bug, the signal's own for Ctrl-C."""
+    have_streams()
     if os.getpid() == 1:
         # The kernel keeps from a container's first process each signal that it has no handler for.
         signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))

@@ -170,6 +170,14 @@ def if_anybody_reads() -> Iterator[None]:
         _forget(sys.stderr)
 
 
+def have_streams() -> None:
+    """Whoever started us may have closed them, and what we open next would stand in their place and be given our lines."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest number that is free: the one that is missing.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 def _forget(stream: TextIO) -> None:
     """What it has not taken would be offered to it once more at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

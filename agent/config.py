@@ -224,6 +224,8 @@ def _option(location: tuple[int | str, ...]) -> str:
 def said_of(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return "is not a setting"
+    if problem["type"] == "string_pattern_mismatch":
+        return "is too long, or holds a character that it cannot have"
     if problem["type"].startswith("time_"):
         return "is not a time of day such as 03:30"
     text = str(problem["msg"]).removeprefix("Value error, ")

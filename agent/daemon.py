@@ -19,6 +19,7 @@ from agent.clock import SYSTEM
 from agent.config import Loaded
 from agent.errands import doing_errands
 from agent.kept import place_of
+from agent.memory import give_back_memory
 from agent.naming import chosen_sites
 from agent.ops.metrics import Metrics
 from agent.ops.service import offer_operations
@@ -32,6 +33,7 @@ from agent.telemetry import events
 from agent.telemetry.observers import log_exchange
 
 TICK_SECONDS = 15
+TIDY_SECONDS = 3_600
 HEARTBEAT = "heartbeat"
 # What is in hand may end by itself; what takes longer is cancelled, and nothing is lost by it.
 DRAIN_SECONDS = 1.0
@@ -122,7 +124,11 @@ def _ticking(tick: asyncio.Event, *, heartbeat: Path, now: datetime) -> AsyncIOS
         tell_systemd("WATCHDOG=1")
         tick.set()
 
+    async def tidy() -> None:
+        give_back_memory()
+
     scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler.add_job(tidy, "interval", seconds=TIDY_SECONDS)
     scheduler.add_job(
         wake,
         "interval",

@@ -4,6 +4,7 @@ import resource
 
 import structlog
 
+from agent.faults import RAISE_LIMIT
 from agent.fleet import SLOW_PER_PLACE
 from agent.settings import ReadingSettings
 from agent.telemetry import events
@@ -33,8 +34,7 @@ def most_in_hand(sites: int, reading: ReadingSettings) -> int:
             limit=limit,
             wanted=wanted,
             sites_at_once=fitting,
-            hint="Raise it (LimitNOFILE= of systemd, --ulimit nofile= of a container, ulimit -n), "
-            "or lower WPSA_READING_SITES_AT_ONCE.",
+            hint=RAISE_LIMIT,
         )
     return min(most, fitting)
 

@@ -110,6 +110,12 @@ SITE = Faults("site", SiteUnreachable, AnswerNotUnderstood, SiteMoved)
 BACKEND = Faults("backend", BackendUnreachable, ContractBroken, ContractBroken)
 RECEIVER = Faults("receiver", NotificationFailed, NotificationFailed, NotificationFailed)
 
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+RAISE_LIMIT = (
+    "Raise the limit of open files (LimitNOFILE= of systemd, --ulimit nofile= of a container, ulimit -n), "
+    "or lower WPSA_READING_SITES_AT_ONCE."
+)
+
 _SLOW_HINT = "Check that the server is up and not overloaded; it is tried again by itself."
 
 _TABLE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str, str], ...] = (
@@ -140,6 +146,8 @@ def _network_failure(error: Exception) -> tuple[str, str, str]:
                 return "refused", "the connection was refused", "Check the port, and that the server is running."
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return "unroutable", "there is no route to the host", "Check the network of this machine."
+            case OSError(errno=errno.EMFILE | errno.ENFILE):
+                return "fd_pressure", "this machine may open no more files, so no connection either", RAISE_LIMIT
     return "reset", "the connection broke", _SLOW_HINT
 
 

@@ -3,14 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import structlog
 
 from agent.errors import ConfigError
+from agent.premises import told_of_hub
 from agent.settings import Settings
 from agent.telemetry import events
 from agent.web import serve
@@ -24,7 +23,7 @@ async def serve_hub(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     hub = _installed()
-    with _told():
+    with told_of_hub():
         application, first_account = hub.prepare(_folder(settings), listen=settings.hub.listen)
     async with serve(application, listen=settings.hub.listen, option="WPSA_HUB_LISTEN") as url:
         if first_account:
@@ -37,7 +36,7 @@ async def serve_hub(settings: Settings) -> None:
 def back_up(settings: Settings, file: Path | None) -> Path:
     """Where the copy is; raises ConfigError when there is nothing to copy, or something is there already."""
     hub = _installed()
-    with _told():
+    with told_of_hub():
         copied: Path = hub.back_up(_folder(settings), file)
     return copied
 
@@ -45,7 +44,7 @@ def back_up(settings: Settings, file: Path | None) -> Path:
 def make_administrator(settings: Settings, email: str) -> str:
     """The new administrator's random password; raises ConfigError for an address that is taken or none."""
     hub = _installed()
-    with _told():
+    with told_of_hub():
         password: str = hub.make_administrator(_folder(settings), email)
     return password
 
@@ -62,14 +61,3 @@ def _installed() -> ModuleType:
             "the hub is not installed", reason="config", hint="Install: pip install 'wp-structure-agent[hub]'"
         ) from None
     return standalone
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What the hub refuses to start with is a matter of its options."""
-    from agent.hub.options import HubOptionError
-
-    try:
-        yield
-    except HubOptionError as error:
-        raise ConfigError(str(error), reason="config", hint=error.hint) from None

@@ -40,11 +40,14 @@ class Outages:
     """Remembers how each failing site fails.
 
     since   of sites that failed when the process began
+    kinds   of failure, by site: what has been told, also by an earlier one of these
     """
 
-    def __init__(self, since: Mapping[str, datetime], *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, since: Mapping[str, datetime], *, now: Callable[[], datetime], kinds: dict[str, str] | None = None
+    ) -> None:
         self._since = dict(since)
-        self._kinds: dict[str, str] = {}
+        self._kinds = {} if kinds is None else kinds
         self._now = now
 
     def turn_of(self, outcome: Outcome) -> Turn | None:

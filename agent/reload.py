@@ -12,7 +12,7 @@ import structlog
 
 from agent.bootstrap import Agent
 from agent.config import Loaded
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, StateError
 from agent.naming import chosen_sites
 from agent.ops.metrics import Metrics
 from agent.redact import Redactor
@@ -74,6 +74,8 @@ class Reload:
         self._loaded, self._reread = loaded, reread
         self._rounds, self._moves, self._metrics, self._redactor = rounds, moves, metrics, redactor
         self._wanted = False
+        self._waits = False
+        """Whether new settings were right, and the state could not take them in."""
         self._read = self._seen = marks_of(loaded.files)
 
     def on_hangup(self, wake: Callable[[], None]) -> None:
@@ -106,21 +108,29 @@ class Reload:
             agent = await self._moves.to(settings, sites)
         except AgentError as error:
             self._metrics.reloaded(successful=False)
-            said = self._redactor.hide(error.message)
-            log.error(  # noqa: TRY400 - somebody mistyped something: no traceback
-                events.SETTINGS_REFUSED, message="settings refused, the old ones go on", error=said, hint=error.hint
-            )
+            self._refuse(error)
             return
-        self._loaded, self._read = loaded, marks_of(loaded.files)
+        self._loaded, self._read, self._waits = loaded, marks_of(loaded.files), False
         if settings.log != before.log:
             configure(level=settings.log.level, format=settings.log.format, redactor=self._redactor)
         for caution in loaded.cautions:
             log.warning(events.SETTINGS_UNWISE, message=caution.said, hint=caution.hint)
-        agent.ledger.forget_held(at=agent.ports.clock.now())
         self._rounds.renew(agent)
+        try:
+            agent.ledger.forget_held(at=agent.ports.clock.now())
+        except StateError as error:
+            self._rounds.fail(error)
         self._metrics.watch(site.name for site in agent.sites)
         self._metrics.reloaded(successful=True)
         log.info(events.SETTINGS_RELOADED, message="settings reloaded", sites=len(agent.sites))
+
+    def _refuse(self, error: AgentError) -> None:
+        """Said each time that somebody asks; what only waits for a full disk is tried at each look, and said once."""
+        waited, self._waits = self._waits, isinstance(error, StateError)
+        self._wanted = self._waits
+        if not (waited and self._waits):
+            said = self._redactor.hide(error.message)
+            log.error(events.SETTINGS_REFUSED, message="settings refused, the old ones go on", error=said, hint=error.hint)
 
 
 def _refuse_what_is_fixed(before: Settings, after: Settings) -> None:

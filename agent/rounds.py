@@ -13,6 +13,7 @@ from agent.bulkhead import Work
 from agent.errors import StateError, UsageError
 from agent.fleet import Fleet, Told
 from agent.outcome import Outcome
+from agent.schedule import EARLIEST
 from agent.state.removed import Removed
 from agent.sync import Ports
 from agent.telemetry import events
@@ -48,6 +49,8 @@ class Rounds:
         """Fails with the StateError that no waiting mends."""
         self.trouble: StateError | None = None
         """Why nothing can be begun at the moment: a full disk, a state that another program has locked."""
+        self.is_adrift = False
+        """The clock cannot be right, and nothing is begun by the calendar."""
         self.looked_at: float | None = None
         """When the last look was, by the clock that never jumps."""
         self._failed_since_look = False
@@ -59,7 +62,7 @@ class Rounds:
             self._find,
             places=agent.sites_at_once,
             told=self._tell,
-            failed=self._failed,
+            failed=self.fail,
             ended=self._put_back,
             locate=lambda host: self.agent.locate(host),  # noqa: PLW0108 - the agent of that moment
             most=agent.most_in_hand,
@@ -83,8 +86,21 @@ class Rounds:
         if not self._failed_since_look:
             self._recover_if_writable()
         self._failed_since_look = False
-        self.begin_due()
-        self._forget_removed()
+        if self._has_a_calendar():
+            self.begin_due()
+            self._forget_removed()
+
+    def _has_a_calendar(self) -> bool:
+        """Whether the clock can be right: one that was never set would give each structure a date of its own."""
+        now = self.agent.ports.clock.now()
+        is_right = now >= EARLIEST
+        if is_right and self.is_adrift:
+            log.info(events.CLOCK_SET, message="the clock is set, the schedule goes on")
+        elif not is_right and not self.is_adrift:
+            message = f"the clock says {now:%Y-%m-%d}, so nothing is begun"
+            log.error(events.CLOCK_WRONG, message=message, hint="Set this machine's clock; the schedule goes on by itself.")
+        self.is_adrift = not is_right
+        return is_right
 
     def begin_due(self) -> None:
         """As at a look; also when somebody else has news of the state, which is no sign that anybody looks."""
@@ -101,14 +117,14 @@ class Rounds:
             if self._shared:
                 self._recover_if_writable()  # it has said itself that it is there
         except StateError as error:
-            self._failed(error)
+            self.fail(error)
 
     def _forget_removed(self) -> None:
         try:
             for site in self._removed.forget(self._agenda.named, at=self.agent.ports.clock.now()):
                 log.info(events.SITE_FORGOTTEN, message="a site that nobody names any more is forgotten", site=site)
         except StateError as error:
-            self._failed(error)
+            self.fail(error)
 
     def ask(self, site: str) -> asyncio.Future[Outcome]:
         """Bring a site up to date now, before all others; what is in hand or asked for already is not doubled.
@@ -162,11 +178,11 @@ class Rounds:
             finally:
                 self.agent.ledger.give_back(site)
         except StateError as error:
-            self._failed(error)
+            self.fail(error)
 
     def _tell(self, outcome: Outcome) -> None:
         if isinstance(outcome.error, StateError):
-            self._failed(outcome.error)
+            self.fail(outcome.error)
         for told in (self.agent.told, *self._told):
             told(outcome)
 
@@ -177,12 +193,12 @@ class Rounds:
         try:
             self.agent.ledger.prove_writable()
         except StateError as error:
-            self._failed(error)
+            self.fail(error)
         else:
             self.trouble = None
             log.info(events.STATE_RECOVERED, message="the state can be written again")
 
-    def _failed(self, error: StateError) -> None:
+    def fail(self, error: StateError) -> None:
         """What may pass, a full disk among it, is tried again at each look; anything else ends the daemon."""
         if not (error.transient or error.reason == STATE_FULL):
             if not self.broken.done():

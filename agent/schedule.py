@@ -17,6 +17,9 @@ STALE_AFTER = timedelta(hours=26)
 CLOCK_ERROR = timedelta(days=7)
 """A slot in hand that lies further ahead than this was opened by a clock that was wrong, not one that was set back."""
 
+EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
+"""A clock that says less was never set: this program is younger."""
+
 
 @dataclass(frozen=True, slots=True)
 class DailyMoment:

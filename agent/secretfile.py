@@ -27,8 +27,8 @@ def read_secret(file: Path) -> str:
 
 def is_open_to_all(file: Path) -> bool:
     """Whether every user of this machine can read the file; raises OSError."""
-    readable = file.stat().st_mode & stat.S_IROTH
-    return bool(readable) and _is_reachable_by_all(file) and not _is_handed_over(file)
+    mode = file.stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH) and _is_reachable_by_all(file) and not _is_handed_over(file)
 
 
 def _is_reachable_by_all(file: Path) -> bool:

@@ -1,9 +1,11 @@
 """Incoming HTTP: one way to serve an ASGI application inside this process, with limits."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import h11
@@ -11,14 +13,16 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.errors import ConfigError
+from agent.reception import let_in, visitors_most
 
 STOP_SECONDS = 0.5
 HEADER_SECONDS = 10.0
-CONNECTIONS_MOST = 200
+BACKLOG = 2048
 
 
 class Protocol(H11Protocol):
-    """Hangs up on whoever begins a request and does not end its headers: uvicorn would wait for ever.
+    """Hangs up on whoever begins a request and does not end its headers: uvicorn would wait for ever. Where too many
+    are there, the one who has been silent for longest makes room: uvicorn would turn away whoever comes.
 
     Also for uvicorn's own command: `--http agent.web:Protocol`.
     """
@@ -29,7 +33,23 @@ class Protocol(H11Protocol):
         # asyncio switches that off only where the listening socket names its protocol, which uvicorn's does not.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._patience: asyncio.TimerHandle | None = None
+        self._came_at = self.loop.time()
         self._wait_for_headers()
+        if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
+            self._let_another_leave()
+
+    def _let_another_leave(self) -> None:
+        silent = [one for one in self.connections if isinstance(one, Protocol) and one is not self and one.is_silent]
+        if silent:
+            # Who has been answered before may mean to ask again.
+            leaving = min(silent, key=lambda one: (one.cycle is not None, one._came_at))  # noqa: SLF001 - one of us
+            self.connections.discard(leaving)
+            leaving.transport.abort()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is being answered here."""
+        return self.cycle is None or self.cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -70,21 +90,22 @@ async def serve(
     """
     listener = _bind(listen, option)
     host, port = listener.getsockname()[:2]
-    server = _Server(
-        uvicorn.Config(
-            application,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            http=Protocol,
-            limit_concurrency=CONNECTIONS_MOST,
-            timeout_keep_alive=5,
-            h11_max_incomplete_event_size=32 * 1024,
-        )
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        http=Protocol,
+        limit_concurrency=visitors_most() + 1,  # when so many are there, one of them is turned away
+        timeout_keep_alive=5,
+        h11_max_incomplete_event_size=32 * 1024,
     )
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"serve {listen}")
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[]), name=f"serve {listen}")
+    protocol = partial(Protocol, config, server.server_state, {})
+    letting_in = asyncio.create_task(let_in(listener, protocol), name=f"let in {listen}")
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)
@@ -92,13 +113,15 @@ async def serve(
             raise _not_listening(listen, option, "the server did not start") from serving.exception()
         yield _reachable(host, port)
     finally:
+        letting_in.cancel()
+        await asyncio.wait({letting_in})
+        listener.close()
         server.should_exit = True
         done, _ = await asyncio.wait({serving}, timeout=stop_seconds)
         if not done:
             server.force_exit = True
             serving.cancel()
             await asyncio.wait({serving})
-        listener.close()
 
 
 def _reachable(host: str, port: int) -> str:
@@ -107,12 +130,15 @@ def _reachable(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _not_listening(listen: str, option: str, why: str) -> ConfigError:
-    return ConfigError(
-        f"{option}: {listen} cannot be listened on ({why})",
-        reason="listen",
-        hint=f"Stop what listens there, or set {option} to another address.",
-    )
+def _not_listening(listen: str, option: str, why: str, code: int | None = None) -> ConfigError:
+    match code:
+        case errno.EADDRINUSE:
+            hint = f"Stop what listens there, or set {option} to another address."
+        case errno.EACCES:
+            hint = f"Set {option} to a port above 1023: those below are root's."
+        case _:
+            hint = f"Set {option} to an address of this machine, such as 127.0.0.1:8765."
+    return ConfigError(f"{option}: {listen} cannot be listened on ({why})", reason="listen", hint=hint)
 
 
 def _bind(listen: str, option: str) -> socket.socket:
@@ -122,8 +148,9 @@ def _bind(listen: str, option: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise _not_listening(listen, option, error.strerror or str(error)) from None
-    listener.set_inheritable(False)
+        raise _not_listening(listen, option, error.strerror or str(error), error.errno) from None
+    listener.setblocking(False)
     return listener

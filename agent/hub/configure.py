@@ -35,7 +35,7 @@ def configure(options: HubOptions) -> None:
 def migrate() -> None:
     """Bring the database to the newest schema and drop what has expired.
 
-    Raises HubOptionError when there is no database to bring anywhere.
+    Raises HubOptionError when there is no database to bring anywhere, and Django's DatabaseError.
     """
     from django.contrib.sessions.models import Session
     from django.core.management import call_command
@@ -46,6 +46,8 @@ def migrate() -> None:
     try:
         connection.ensure_connection()
     except OperationalError:
+        if connection.vendor == "sqlite":
+            raise  # its folder was made a moment ago: the disk is full, or worse
         raise HubOptionError(
             "the hub's database does not answer, or does not let us in",
             hint="Check WPSA_HUB_DATABASE_URL and that PostgreSQL runs, or the folder of the hub.",

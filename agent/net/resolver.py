@@ -1,6 +1,7 @@
 """Names become addresses, in threads of our own: asyncio's few are soon all hung, and the exit waits for them."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -24,8 +25,13 @@ LookUp = Callable[[str], list[str]]
 
 def ask_system(host: str) -> list[str]:
     """As every program of this machine resolves it: hosts file, name servers and whatever else is configured."""
-    # Bytes, because text goes through a codec that has errors of its own.
-    found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
+    try:
+        # Bytes, because text goes through a codec that has errors of its own.
+        found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
+    except OSError:
+        # Without a descriptor to read its files with, the system says of each name that there is no such one.
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        raise
     return [str(address[0]) for _, _, _, _, address in found]
 
 
@@ -77,7 +83,10 @@ class Resolver:
         resolution.answer.set_running_or_notify_cancel()  # so that nobody who gives up cancels it for the others
         # A daemon: a thread that hangs in the system's resolver cannot be ended, and must not hold up the exit.
         arguments = (host, resolution.answer)
-        threading.Thread(target=self._resolve, args=arguments, name=f"resolve {host}", daemon=True).start()
+        try:
+            threading.Thread(target=self._resolve, args=arguments, name=f"resolve {host}", daemon=True).start()
+        except RuntimeError as error:  # the system's limit of threads: a moment later there may be one
+            resolution.answer.set_exception(socket.gaierror(socket.EAI_AGAIN, str(error)))
         return resolution
 
     def _resolve(self, host: str, answer: Future[tuple[Address, ...]]) -> None:

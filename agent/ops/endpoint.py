@@ -41,7 +41,7 @@ class Health:
     state: str
     """`ok`, or the reason why it cannot be written."""
     schedule: str
-    """`ok`, or `late` when nobody has looked for a while."""
+    """`ok`, `late` when nobody has looked for a while, `adrift` when the clock cannot be right."""
 
     @property
     def ready(self) -> bool:
@@ -52,7 +52,8 @@ def judge(rounds: Rounds, clock: Clock) -> Health:
     """How the agent stands at this moment."""
     looked = rounds.looked_at
     late = looked is None or clock.monotonic() - looked > LOOK_LATE_SECONDS
-    return Health(rounds.trouble.reason if rounds.trouble else "ok", "late" if late else "ok")
+    schedule = "late" if late else "adrift" if rounds.is_adrift else "ok"
+    return Health(rounds.trouble.reason if rounds.trouble else "ok", schedule)
 
 
 class Endpoint:

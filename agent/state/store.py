@@ -1,17 +1,22 @@
 """The one SQLite file: opened, checked, and changed in transactions that a power cut cannot halve."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import date
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from agent.errors import StateBusy, StateError, StateFailed, StateFull, StateUnwritable
 from agent.state.disk import refuse_network_disk
-from agent.state.files import OWNER_HINT, OwnerLock, own_file, own_folder, set_aside, unwritable
+from agent.state.files import OWNER_HINT, OwnerLock, own_file, own_folder, set_aside
 from agent.state.rows import CORRUPT_REASON, check_outbox, check_structure, corrupt, maybe_moment, understood
 from agent.state.schema import NEWEST_VERSION, known_version, migrate
+from agent.structure.model import Family
 
 FILE_NAME = "state.sqlite3"
 
@@ -28,6 +33,14 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 4194304",
 )
 _BUSY_SECONDS = 5.0
+_OF_SLOTS = """
+    SELECT slot.*, last.finished_at, iif(json_valid(last.doubted), json_type(last.doubted), last.doubted) AS doubted,
+        iif(json_valid(read.provenance), json_type(read.provenance), read.provenance) AS provenance
+    FROM slot
+    LEFT JOIN run AS last ON last.id = (SELECT max(id) FROM run WHERE site = slot.site AND finished_at IS NOT NULL)
+    LEFT JOIN run AS read ON read.id = (SELECT max(id) FROM run WHERE site = slot.site AND provenance IS NOT NULL)
+"""
+"""What a run believes of the runs before it; of their JSON the kind, and what is none as it is."""
 _CHUNK = 1 << 20
 
 
@@ -146,9 +159,14 @@ def _check_rows(database: sqlite3.Connection) -> None:
         "SELECT *, max(generation) FROM structure GROUP BY site"  # of SQLite: the other columns are that row's
     ):
         check_structure(row)
-    for row in database.execute("SELECT day, next_at FROM slot"):
+    for row in database.execute(_OF_SLOTS):
         date.fromisoformat(row["day"])
         maybe_moment(row["next_at"])
+        maybe_moment(row["finished_at"])
+        if row["provenance"] not in (None, "object") or row["doubted"] not in (None, "array"):
+            raise corrupt(f"a run of {row['site']} holds a value that nobody wrote")
+    for row in database.execute("SELECT DISTINCT family FROM last_count"):
+        Family(row["family"])
 
 
 def read_store(folder: Path) -> FileStore | None:
@@ -158,13 +176,47 @@ def read_store(folder: Path) -> FileStore | None:
         if not file.is_file() or file.stat().st_size == 0:
             return None
     except OSError as error:
-        raise unwritable(file, error) from None
-    with _connected(f"{file.resolve().as_uri()}?mode=ro") as database:
+        raise _unreadable(file, error.strerror) from None
+    if not os.access(file, os.R_OK):
+        raise _unreadable(file, os.strerror(errno.EACCES))
+    try:
+        return _looked_at(file, "mode=ro")
+    except StateUnwritable:
+        # Nobody has it open, and beside it nothing can be made: in a folder that is read-only.
+        return _looked_at_alone(file)
+
+
+def _looked_at(file: Path, how: str) -> FileStore | None:
+    with _connected(f"{file.resolve().as_uri()}?{how}") as database:
         version = known_version(database)
         if version == 0:
             database.close()
             return None
         return FileStore(database if version == NEWEST_VERSION else _migrated_copy(database), None)
+
+
+def _looked_at_alone(file: Path) -> FileStore | None:
+    """Without the files that SQLite wants beside it; a log that stands there still is read in another place."""
+    log = file.with_name(f"{file.name}-wal")
+    try:
+        if not (log.exists() and log.stat().st_size):
+            return _looked_at(file, "immutable=1")
+        with TemporaryDirectory(prefix="wpsa-") as elsewhere:
+            for one in (file, log):
+                copyfile(one, Path(elsewhere) / one.name)
+            with _connected(f"{(Path(elsewhere) / file.name).as_uri()}?mode=rw") as database:
+                known_version(database)
+                return FileStore(_migrated_copy(database), None)
+    except OSError as error:
+        raise _unreadable(file, error.strerror) from None
+
+
+def _unreadable(file: Path, why: str | None) -> StateError:
+    return StateUnwritable(
+        f"the state at {file} cannot be read: {why}",
+        reason="state_ro",
+        hint="Run it as the user whom the agent runs as, or name another folder by WPSA_STATE_DIR.",
+    )
 
 
 def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -203,7 +255,9 @@ def _translated() -> Iterator[None]:
 
 
 def _ours(error: sqlite3.DatabaseError) -> StateError:
-    kind = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
+    name = getattr(error, "sqlite_errorname", "")
+    # For want of room the shared memory beside the database does not grow, and SQLite calls that an I/O error.
+    kind = "FULL" if name == "SQLITE_IOERR_SHMSIZE" else name.removeprefix("SQLITE_").split("_")[0]
     match kind:
         case "BUSY" | "LOCKED":
             return StateBusy(

@@ -21,7 +21,7 @@ BODY_LIMIT_CHARACTERS = 2_000
 _BODIES = ("payload", "body")
 
 # They log whole URLs, or each of their own steps.
-_QUIET_LIBRARIES = ("httpx", "httpcore", "h11", "apscheduler", "asyncio", "uvicorn", "stamina", "django", "tzlocal")
+_QUIET_LIBRARIES = ("httpx", "httpcore", "h11", "apscheduler", "asyncio", "stamina", "django", "tzlocal")
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -65,6 +65,8 @@ def configure(*, level: Level, format: Format, redactor: Redactor, stream: TextI
     root.setLevel(level.upper())
     for library in _QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+    # It warns of each request that a stranger has garbled.
+    logging.getLogger("uvicorn").setLevel(max(logging.ERROR, root.level))
 
 
 def _handler_for(stream: TextIO) -> logging.Handler:

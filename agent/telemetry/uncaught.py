@@ -1,5 +1,6 @@
 """Bugs that nobody catches, of threads and destructors: on the pipeline that hides secrets, not past it on stderr."""
 
+import logging
 import resource
 import sys
 import threading
@@ -20,6 +21,10 @@ def keep_bugs_quiet() -> None:
 
 def _told(what: Any) -> None:
     """what   of `threading.excepthook` or `sys.unraisablehook`, which name the exception alike"""
-    log = structlog.stdlib.get_logger("agent")
-    log.error(events.BUG_UNCAUGHT, message="internal error beside the work", error=what.exc_type.__name__)
-    log.debug("bug", exc_info=(what.exc_type, what.exc_value, what.exc_traceback))
+    debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+    structlog.stdlib.get_logger("agent").error(
+        events.BUG_UNCAUGHT,
+        message="internal error beside the work",
+        error=what.exc_type.__name__,
+        exc_info=(what.exc_type, what.exc_value, what.exc_traceback) if debugging else None,
+    )

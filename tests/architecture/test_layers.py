@@ -19,7 +19,7 @@ PURE = {
 }  # fmt: skip
 # Layers 1 to 3: options, tools, and what is shared by the parties.
 NET = {"net.resolver", "net.network", "net.connection", "net.connections"}
-TOOLS = NET | {"clock", "accepted", "settings", "body", "faults", "redirects", "detour", "transport", "web"}
+TOOLS = NET | {"clock", "accepted", "settings", "body", "faults", "redirects", "detour", "transport", "reception", "web"}
 # Layers 4 and 5: the story, which cannot name SQLite, httpx or WordPress, and the crowd of stories.
 STORY = {"sync": {"clock"}, "bulkhead": {"sync"}, "fleet": {"sync", "bulkhead"}}
 

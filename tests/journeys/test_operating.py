@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from journey import API_KEY, PATIENCE_SECONDS, WPSA, Wpsa, places_of, wait_until
 from agent.daemon import TICK_SECONDS
 from agent.demo.wordpress import WordPress
 
+LOOKS_OFTEN = "import sys, agent.daemon, agent.cli; sys.argv.pop(0); agent.daemon.TICK_SECONDS = 0.1; agent.cli.main()"
 MAY_MAKE_NAMESPACES = bool(shutil.which("unshare")) and not subprocess.run(
     ["unshare", "--pid", "--fork", "true"], capture_output=True
 ).returncode
@@ -97,6 +99,20 @@ def test_a_sync_beside_the_daemon_is_done_by_it_and_reported_as_ones_own(
     assert len(backend.pushes) == 3
     assert stopped.code == 0
     assert places_of(token, "", stopped.stderr, people.stdout, program.stdout) == []
+
+
+def test_whoever_is_started_without_any_stream_works_all_the_same(wpsa: Wpsa, backend: StandIn) -> None:
+    """As old init scripts start a daemon: “internal error”, and 70."""
+    wpsa.within = ["sh", "-euc", 'exec "$@" <&- >&- 2>&-', "sh"]
+    with wpsa.start("run") as daemon:
+        wait_until(lambda: backend.pushes, "the structure")
+        stopped = daemon.end()
+    alone = wpsa.run("sync")
+    wpsa.within = []
+
+    assert (stopped.code, alone.code) == (0, 0)
+    assert len(backend.pushes) == 2
+    assert wpsa.run("status", "--json").json[0]["freshness"] == "fresh"
 
 
 def test_a_daemon_without_an_endpoint_turns_a_sync_away(wpsa: Wpsa) -> None:
@@ -183,6 +199,63 @@ def test_a_file_that_is_changed_and_then_left_alone_is_read_without_being_asked_
     assert "\nwpsa_sites 1.0\n" in refused
     assert [line["sites"] for line in stopped.log if line["event"] == "settings.reloaded"] == [1]
     assert not [line for line in stopped.log if line.get("site") == "third"]
+    assert (stopped.code, stopped.said) == (0, [])
+
+
+class Volume:
+    """A folder as Kubernetes mounts a ConfigMap or a Secret: links that lead to ..data, which is swapped for another at once."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._swaps = 0
+
+    def hold(self, **files: str) -> None:
+        self._swaps += 1
+        new, data = self.folder / f"..2026_{self._swaps}", self.folder / "..data"
+        new.mkdir()
+        for name, text in files.items():
+            (new / name).write_text(text)
+            link = self.folder / name
+            if not link.is_symlink():
+                link.symlink_to(f"..data/{name}")
+        old = data.resolve() if data.is_symlink() else None
+        (self.folder / "..data_tmp").symlink_to(new.name)
+        (self.folder / "..data_tmp").rename(data)
+        if old:
+            shutil.rmtree(old)
+
+
+def test_what_kubernetes_swaps_behind_its_links_is_read_without_being_asked_to(
+    by_file: Wpsa, backend: StandIn, wordpress: WordPress
+) -> None:
+    """With looks in quick succession; how far they are apart is the other test's, at night."""
+    settings, secrets = Volume(by_file.home / "settings"), Volume(by_file.home / "secrets")
+    configured(by_file, backend, ("shop", wordpress.url))
+    toml = (by_file.home / "wpsa.toml").read_text().replace(f'api_key = "{API_KEY}"', 'api_key_file = "../secrets/key"')
+    settings.hold(toml=toml)
+    secrets.hold(key=API_KEY)
+    by_file.settings["CONFIG"] = str(settings.folder / "toml")
+    by_file.within = [sys.executable, "-c", LOOKS_OFTEN]
+
+    with by_file.start("run") as daemon:
+        daemon.wait_for("run.finished", result="delivered")
+        backend.api_key = "another-CANARY-key"
+        secrets.hold(key=backend.api_key)
+        daemon.wait_for("settings.reloaded")
+        renewed = by_file.run("sync", "--json")
+        settings.hold(toml=toml.replace("site_id", "sight_id"))
+        refused = daemon.wait_for("settings.refused")
+        daemon.ops("/sync", method="POST", token=(by_file.state / "ops-token").read_text().strip())
+        wait_until(lambda: len(backend.pushes) == 3, "a push by the old settings")
+        stopped = daemon.end()
+
+    assert renewed.json["sites"][0]["result"] == "delivered"
+    assert "sight_id" in refused["error"]
+    assert [line["event"] for line in stopped.log if line["event"].startswith("settings.")] == [
+        "settings.reloaded", "settings.refused"
+    ]  # fmt: skip
+    assert "CANARY" not in stopped.stderr
     assert (stopped.code, stopped.said) == (0, [])
 
 

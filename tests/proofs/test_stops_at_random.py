@@ -30,12 +30,11 @@ def daemon(world: World) -> World:
 
 def stop_at_random(world: World, chance: random.Random) -> float | None:
     """Seconds from the signal to the end; None when it came before the daemon's first line of its own."""
-    pid = world.command.fork()
-    world.command.zygote.order(go=pid)
+    child = world.command.start()
     time.sleep(chance.random() * LONGEST_SECONDS)
     began = time.monotonic()
-    os.kill(pid, signal.SIGTERM)
-    ended = world.command.ended(pid)
+    os.kill(child.pid, signal.SIGTERM)
+    ended = world.command.ended(child)
     seconds = time.monotonic() - began
     if ended.code == -signal.SIGTERM and not (world.command.home / "state").exists():
         return None
@@ -79,5 +78,5 @@ def test_a_stop_at_any_moment_is_prompt_and_loses_nothing(daemon: World, proof: 
     took = stop_again_and_again(daemon, stops=stops, seed=13)
 
     assert len(took) > stops // 2
-    assert max(took) <= PROMPT_SECONDS
+    assert max(took) <= PROMPT_SECONDS, sorted(took)[-10:]
     proof("D13", "SIGTERM at a random moment of a daemon", f"{stops} stops", f"at most {max(took):.2f} s, exit 0, 0 lost")

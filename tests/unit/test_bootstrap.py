@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 from builders import ONE_SITE, settings
+from django.db import OperationalError
 from fakes import Logs, ManualClock, answer, raw_server
 
-from agent.bootstrap import open_agent, open_backend
-from agent.errors import AgentError, ConfigError, CredentialsRefused, StateUnwritable
+from agent.bootstrap import move_in, open_agent, open_backend
+from agent.errors import AgentError, ConfigError, CredentialsRefused, SiteUnreachable, StateFailed, StateUnwritable
+from agent.hub.options import HubOptionError
 from agent.naming import chosen_sites
+from agent.outcome import Outcome
+from agent.premises import open_premises, told_of_hub
 from agent.redact import Redactor
 from agent.settings import Settings
+from agent.state.records import Result
 from agent.state.store import FILE_NAME
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +43,18 @@ async def test_a_second_agent_on_one_state_is_refused(read: Settings, redactor: 
         with pytest.raises(StateUnwritable):
             async with open_agent(read, read.all_sites, redactor=redactor, hub_listen=ANYWHERE):
                 pass
+
+
+async def test_other_settings_are_no_reason_to_tell_of_a_failing_site_again(
+    read: Settings, redactor: Redactor, clock: ManualClock, logs: Logs
+) -> None:
+    failed = Outcome("shop.example", Result.UNREADABLE, 1.0, SiteUnreachable("m", reason="refused", hint="h"))
+    async with open_premises(read, read.all_sites, redactor=redactor, hub_listen=ANYWHERE) as premises:
+        for _ in range(2):
+            async with move_in(premises, read, read.all_sites, clock=clock.clock) as agent:
+                agent.told(failed)
+
+    assert [line["event"] for line in logs.lines].count("site.degraded") == 1
 
 
 async def test_looking_at_the_backend_needs_no_state(read: Settings, redactor: Redactor, state_folder: Path) -> None:
@@ -98,6 +115,21 @@ async def test_a_damaged_state_is_begun_anew_and_loudly(
     [line] = [line for line in logs.lines if line["event"] == "state.rebuilt"]
     assert line["level"] == "critical"
     assert Path(line["set_aside"]).read_bytes().startswith(b"no database")
+
+
+def test_a_full_disk_below_the_hub_is_no_wrong_option_and_no_bug() -> None:
+    with pytest.raises(StateFailed, match="database or disk is full") as failed, told_of_hub():
+        raise OperationalError("database or disk is full")
+
+    assert failed.value.exit_code == 74
+    assert "Make room" in failed.value.hint
+
+
+def test_what_the_hub_says_of_an_option_comes_with_its_own_remedy() -> None:
+    with pytest.raises(ConfigError) as failed, told_of_hub():
+        raise HubOptionError("the hub's option makes no sense", hint="Set it to another.")
+
+    assert (failed.value.exit_code, failed.value.hint) == (78, "Set it to another.")
 
 
 async def test_a_site_without_an_id_at_the_backend_is_refused(read: Settings, redactor: Redactor) -> None:

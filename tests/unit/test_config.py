@@ -135,6 +135,8 @@ def test_all_problems_are_named_at_once() -> None:
         ({"WPSA_BACKEND_PASSWORD_FILE": "/nowhere", "WPSA_BACKEND_EMAIL": "a"}, "cannot be read (No such file"),
         ({"WPSA_BACKEND_PASSWORD_FILE": "/", "WPSA_BACKEND_EMAIL": "a"}, "cannot be read (Is a directory"),
         ({"WPSA_LOG_LEVEL": "loud"}, "WPSA_LOG_LEVEL is wrong: input should be 'debug', 'info', 'warning' or 'error'"),
+        ({"WPSA_BACKEND_LOGIN_PATH": "/login"}, "WPSA_BACKEND_LOGIN_PATH is not a path such as /api/v1/auth/login/"),
+        ({"WPSA_BACKEND_INTEGRATION_ID": "a/b"}, "WPSA_BACKEND_INTEGRATION_ID is too long, or holds a character"),
         ({"WPSA_SITE_URL": "shop.example"}, "WPSA_SITE_URL is not an address such as https://example.com"),
         ({"WPSA_SITE_USERNAME": "bot"}, "username and application_password go together"),
         ({"WPSA_SITE_APPLICATION_PASSWORD": "abcd"}, "username and application_password go together"),

@@ -98,6 +98,15 @@ async def test_the_work_goes_on_after_a_bug_on_one_site(
     assert [one.site for one in backend.asked] == ["b"]
 
 
+async def test_memory_that_was_freed_is_given_back_from_time_to_time(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[None] = []
+    monkeypatch.setattr("agent.daemon.TIDY_SECONDS", 0.01)
+    monkeypatch.setattr("agent.daemon.give_back_memory", lambda: times.append(None))
+
+    async with running(agent):
+        await until(lambda: len(times) > 1)
+
+
 async def test_a_signal_asks_to_stop() -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)

@@ -70,6 +70,8 @@ def verification(code: int) -> ssl.SSLCertVerificationError:
         (connect_error(ConnectionRefusedError(errno.ECONNREFUSED, "refused")), "refused"),
         (connect_error(OSError(errno.ENETUNREACH, "unreachable")), "unroutable"),
         (connect_error(OSError(errno.EHOSTUNREACH, "no route")), "unroutable"),
+        (connect_error(OSError(errno.EMFILE, "too many open files")), "fd_pressure"),
+        (connect_error(OSError(errno.ENFILE, "too many open files in system")), "fd_pressure"),
         (connect_error(ConnectionResetError(errno.ECONNRESET, "reset")), "reset"),
         (connect_error(ssl.SSLError(1, "wrong version number")), "tls_handshake"),
         (connect_error(verification(10)), "tls_expired"),

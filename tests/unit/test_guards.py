@@ -48,8 +48,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester) -> None:
     """One run with a planted leak of each kind."""
     tests = Path(__file__).parents[1]
     pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\npythonpath = ['{tests}', '{tests}/journeys', '{tests.parent}']\n")
-    folder = (tests / "unit/conftest.py").read_text().split("import pytest")[1]
-    pytester.makeconftest((tests / "conftest.py").read_text() + folder)
+    pytester.makeconftest((tests / "conftest.py").read_text() + (tests / "unit/conftest.py").read_text())
     pytester.makepyfile(LEAKS)
 
     result = pytester.runpytest_subprocess("-p", "no:randomly", "-W", "ignore")

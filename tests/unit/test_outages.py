@@ -70,6 +70,19 @@ def test_what_may_pass_is_one_kind_and_what_needs_a_person_is_told_anew(
     assert (turn is not None and turn.turning is Turning.BECAME) == news
 
 
+def test_what_was_told_once_is_not_told_again_after_other_settings(clock: ManualClock) -> None:
+    """“site.degraded” at each reload: the agent of the new settings began with an empty memory."""
+    told: dict[str, str] = {}
+    Outages({}, now=clock.clock.now, kinds=told).turn_of(failed(SiteUnreachable))
+
+    after_reload = Outages({"shop": clock.at}, now=clock.clock.now, kinds=told)
+
+    assert after_reload.turn_of(failed(SiteUnreachable)) is None
+    ended = after_reload.turn_of(WELL)
+    assert ended is not None
+    assert ended.turning is Turning.ENDED
+
+
 def test_each_site_has_its_own(outages: Outages) -> None:
     assert outages.turn_of(failed(SiteUnreachable, "a"))
     assert outages.turn_of(failed(SiteUnreachable, "b"))

@@ -15,7 +15,7 @@ from fakes import FakeBackend, FakeReader, Logs, ManualClock, an_agent
 
 from agent.bootstrap import Agent
 from agent.config import Loaded, load
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StateFailed, StateFull
 from agent.ops.metrics import Metrics
 from agent.redact import Redactor
 from agent.reload import Moves, Reload
@@ -282,3 +282,42 @@ async def test_an_agent_that_cannot_move_in_changes_nothing(world: World, logs: 
 
     assert world.sites == ["a"]
     assert logs.lines[-1]["error"] == "site b: its id at the backend is not known"
+
+
+# --- a state that cannot be written -------------------------------------------------------------
+
+
+async def test_new_settings_rule_though_the_disk_is_full_for_the_moment(
+    world: World, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """“internal error”, and the daemon was gone: a hangup in the middle of an outage."""
+    def full(**_: object) -> None:
+        raise StateFull("the disk with the state is full", reason="state_full", hint="Make room.")
+
+    world.write("b")
+    monkeypatch.setattr(world.rounds.agent.ledger, "forget_held", full)
+
+    await world.reload.reload()
+
+    assert world.sites == ["b"]
+    assert world.rounds.trouble is not None
+    assert [line["event"] for line in logs.lines] == ["state.degraded", "settings.reloaded"]
+
+
+async def test_settings_that_the_state_cannot_take_in_yet_are_tried_again_and_told_of_once(
+    world: World, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> Agent:
+        raise StateFailed("the hub's database cannot be read or written: disk is full", reason="state_io", hint="Make room.")
+
+    world.write("b")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Moves, "to", full)
+        for _ in range(4):
+            await world.reload.if_wanted()
+        before = world.sites
+    for _ in range(2):
+        await world.reload.if_wanted()
+
+    assert (before, world.sites) == (["a"], ["b"])
+    assert [line["event"] for line in logs.lines] == ["settings.refused", "settings.reloaded"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fakes import FakeBackend, FakeReader, Logs, ManualClock, an_agent
 
 from agent.bootstrap import Agent
 from agent.errors import BackendUnreachable, SiteUnreachable, StateBusy, StateFailed, StateFull, UsageError
+from agent.ops.endpoint import Health, judge
 from agent.outcome import Outcome
 from agent.rounds import Rounds
 from agent.state.ledger import Ledger
@@ -83,7 +85,7 @@ async def test_new_sites_are_pushed_at_once_and_then_daily(
 async def test_a_restart_is_no_reason_to_push(rounds: Rounds, backend: FakeBackend) -> None:
     for _ in range(5):
         await look(rounds)
-        rounds.agent.ledger.recover()
+        rounds.agent.ledger.recover(at=rounds.agent.ports.clock.now())
         rounds.renew(rounds.agent)
 
     assert len(backend.asked) == 2
@@ -347,9 +349,83 @@ async def test_a_full_disk_and_a_busy_state_are_waited_for(
     assert backend.asked == []
     await look(rounds)
     assert len(backend.asked) == 2
+    await look(rounds)
     assert rounds.trouble is None
-    events = [line["event"] for line in logs.lines if line["event"].startswith("state.")]
-    assert events == ["state.degraded", "state.recovered"]
+    assert of_state(logs) == ["state.degraded", "state.recovered"]
+
+
+def of_state(logs: Logs) -> list[str]:
+    return [line["event"] for line in logs.lines if line["event"].startswith("state.")]
+
+
+FULL = StateFull("m", reason="state_full", hint="h")
+
+
+async def test_a_state_that_takes_some_writes_and_not_others_is_not_told_as_mended_again_and_again(
+    rounds: Rounds, clock: ManualClock, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """“state.degraded, state.recovered, state.degraded, …”: one site's structure has room, another's has none."""
+    owe = rounds.agent.ledger.owe
+
+    def only_small(run: Any, *rest: Any, **more: Any) -> Any:
+        if run.site == "b":
+            raise FULL
+        return owe(run, *rest, **more)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(rounds.agent.ledger, "owe", only_small)
+        for _ in range(5):
+            await look(rounds)
+            await rounds.ask("a")
+            clock.advance(seconds=15)
+    for _ in range(3):
+        await look(rounds)
+
+    assert of_state(logs) == ["state.degraded", "state.recovered"]
+
+
+async def test_an_acknowledgement_without_room_is_the_states_matter_and_no_recovery(
+    rounds: Rounds, clock: ManualClock, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> Any:
+        raise FULL
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(rounds.agent.ledger, "record_receipt", full)
+        for _ in range(3):
+            await look(rounds)
+            clock.advance(hours=1)
+        trouble = rounds.trouble
+    for _ in range(3):
+        await look(rounds)
+
+    assert trouble is FULL
+    assert of_state(logs) == ["state.degraded", "state.recovered"]
+
+
+async def test_a_state_that_cannot_be_written_for_hours_is_tried_though_nothing_is_due(
+    rounds: Rounds, backend: FakeBackend, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And recovered only once something was written: an hour without a failure is no proof of room."""
+    def full(*_: object, **__: object) -> Any:
+        raise FULL
+
+    await look(rounds)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(rounds.agent.ledger, "begin", full)
+        asked = rounds.ask("a")
+        await asyncio.wait({asked})
+        meanwhile.setattr(rounds.agent.ledger, "prove_writable", full)
+        for _ in range(5):
+            await look(rounds)
+        trouble = rounds.trouble
+    for _ in range(2):
+        await look(rounds)
+
+    assert asked.cancelled()
+    assert (trouble, rounds.trouble) == (FULL, None)
+    assert of_state(logs) == ["state.degraded", "state.recovered"]
+    assert len(backend.asked) == 2
 
 
 async def test_a_broken_state_is_no_single_sites_matter(rounds: Rounds) -> None:
@@ -382,3 +458,21 @@ async def test_a_state_that_breaks_while_a_site_is_read_ends_the_work(
 
     assert isinstance(rounds.broken.exception(), StateFailed)
     assert not rounds.in_hand
+
+
+async def test_a_clock_that_was_never_set_begins_nothing_and_says_so_once(
+    rounds: Rounds, backend: FakeBackend, clock: ManualClock, logs: Logs
+) -> None:
+    right = clock.at
+    clock.at = datetime(1970, 1, 1, tzinfo=UTC)
+    for _ in range(3):
+        await look(rounds)
+        assert judge(rounds, clock.clock) == Health("ok", "adrift")
+    assert backend.asked == []
+
+    clock.at = right
+    await look(rounds)
+
+    assert len(backend.asked) == 2
+    assert judge(rounds, clock.clock).ready
+    assert [line["event"] for line in logs.lines if line["event"].startswith("clock")] == ["clock.wrong", "clock.set"]

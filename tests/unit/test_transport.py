@@ -3,8 +3,8 @@
 import asyncio
 import gzip
 import ssl
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,6 @@ async def test_a_redirect_on_the_same_host_is_followed_with_the_same_headers() -
         said = await http.fetch("GET", f"{server.url}/", headers={"Accept": "text/html"})
 
         assert said.url == f"{server.url}/de/"
-        assert said.redirected_from == (f"{server.url}/",)
         assert [a.target for a in server.asked] == ["/", "/de/"]
         assert [a.headers["accept"] for a in server.asked] == ["text/html"] * 2
 
@@ -197,6 +196,13 @@ async def test_a_foreign_host_is_never_even_connected_to() -> None:
             await http.fetch("GET", server.url)
 
         assert other.connections == 0
+
+
+async def test_where_no_redirect_is_followed_it_is_an_answer() -> None:
+    async with raw_server(answer(301, Location="/de/")) as server, opened(limits=Limits(redirects=0)) as http:
+        assert (await http.fetch("GET", server.url)).status == 301
+
+        assert len(server.asked) == 1
 
 
 async def test_going_round_in_circles_ends() -> None:
@@ -402,3 +408,22 @@ def test_httpx_still_sets_the_token_on_the_request_itself() -> None:
     next(iter(Bearer("https://backend.example", "t").auth_flow(request)))
 
     assert request.headers["authorization"] == "Bearer t"
+
+
+# --- a machine that may open no more files -------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_without_a_descriptor_neither_the_peer_nor_its_name_is_blamed(
+    no_descriptors: Callable[[], AbstractContextManager[list[int]]], host: str
+) -> None:
+    """“The connection broke”, “the name does not resolve”: what it was called before."""
+    async with raw_server(OK) as server, opened() as http:
+        with no_descriptors():
+            with pytest.raises(SiteUnreachable, match="may open no more files") as failed:
+                await http.fetch("GET", server.url.replace("127.0.0.1", host))
+        said = await http.fetch("GET", server.url)
+
+    assert (failed.value.reason, failed.value.exit_code) == ("fd_pressure", 69)
+    assert "LimitNOFILE" in failed.value.hint
+    assert said.status == 200

@@ -72,6 +72,16 @@ async def test_an_address_in_use_is_named_with_its_option() -> None:
                 pass
 
     assert failed.value.exit_code == 78
+    assert failed.value.hint == "Stop what listens there, or set WPSA_HUB_LISTEN to another address."
+
+
+@pytest.mark.parametrize("listen", ["192.0.2.1:0", "256.1.1.1:0"])
+async def test_an_address_of_another_machine_is_not_said_to_be_taken(listen: str) -> None:
+    with pytest.raises(ConfigError, match=f"X: {listen} cannot be listened on") as failed:
+        async with serve(hello, listen=listen, option="X"):
+            pytest.fail("there is nothing to be served")
+
+    assert failed.value.hint.startswith("Set X to an address of this machine")
 
 
 class TestLeaving:

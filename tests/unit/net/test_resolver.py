@@ -146,6 +146,23 @@ async def test_beyond_many_hanging_names_no_more_threads_are_made(
     await asyncio.gather(*stuck)
 
 
+async def test_where_no_thread_is_left_a_name_fails_and_is_asked_for_again(
+    jump: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver(NameServer())
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(socket.gaierror, match="can't start new thread"):
+                await resolver.addresses("shop.example")
+    jump(4)
+
+    assert await resolver.addresses("shop.example") == HERE
+
+
 @pytest.mark.parametrize(("seconds", "times"), [(59, 1), (61, 2)])
 async def test_an_answer_is_good_for_a_minute(jump: Callable[[float], None], seconds: float, times: int) -> None:
     server = NameServer()

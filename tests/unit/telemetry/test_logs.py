@@ -45,6 +45,13 @@ def test_libraries_that_log_whole_urls_are_quiet(logs: Logs, library: str) -> No
     assert logs.text == ""
 
 
+def test_what_strangers_garble_is_no_line_and_what_an_application_breaks_is(logs: Logs) -> None:
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+
+    assert [line["event"] for line in logs.lines] == ["Exception in ASGI application"]
+
+
 def test_a_secret_is_hidden_wherever_it_stands(logs: Logs, redactor: Redactor) -> None:
     secret = 'pä"ss\\wörd'
     redactor.add(secret, username="bot")
