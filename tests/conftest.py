@@ -25,6 +25,7 @@ import pytest
 import stamina
 import structlog
 from fakes import Logs, ManualClock
+from zygote import Zygote, a_zygote
 
 from agent.redact import Redactor
 from agent.state.ledger import Ledger
@@ -46,13 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("steady")
 
 
-_LONG = {"test_hub_on_postgresql", "browser", "secrets", "proofs", "journeys", "workers"}
+_LONGEST = {"test_matrix", "test_hub_on_postgresql", "test_hostile_answers"}
+_LONG = {"browser", "journeys", "offers", "proofs", "secrets", "wordpress", "workers"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes minutes, or fetches a base image, runs when its marker or its own name asks for it."""
-    # Few tests that take long, begun last, would leave the other core without work.
-    items.sort(key=lambda item: not (item.path.parent.name in _LONG or item.path.stem in _LONG))
+    # A file that takes long, begun last, would leave the other cores without work.
+    items.sort(key=lambda item: (item.path.stem not in _LONGEST, item.path.parent.name not in _LONG))
     if any("::" in argument for argument in config.args):
         return
     asked = str(config.option.markexpr)
@@ -192,6 +194,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 
 # --- what tests ask for by name -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """What forks `wpsa` for every test of this process."""
+    with a_zygote() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def served_hub(folder: Path, *, more_sites: int = 0, options: Mapping[str, str] 
     """What it says of itself when it is ready: url, api_key, site_id, email and password."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
     command = [sys.executable, str(SERVE_HUB), str(folder), str(more_sites)]
-    environ = kept | dict(options or {})
+    environ = kept | dict(options or {}) | {"PYTHONPATH": str(SERVE_HUB.parents[1])}
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout

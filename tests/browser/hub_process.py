@@ -43,8 +43,10 @@ class Hub:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Hub]:
+    here = Path(__file__).parent
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WPSA_", "DJANGO_"))}
-    command = [sys.executable, str(Path(__file__).with_name("serve_hub.py")), str(folder)]
+    kept["PYTHONPATH"] = str(here.parent)
+    command = [sys.executable, str(here / "serve_hub.py"), str(folder)]
     with subprocess.Popen(
         command, env={**kept, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -14,6 +14,7 @@ from pathlib import Path
 import arrange
 import uvicorn
 from hub_process import CLOSED_HOST
+from quick_hashing import quick_hashing
 
 from agent.hub import embedded
 
@@ -25,6 +26,7 @@ def main() -> None:
     port = listener.getsockname()[1]
     os.environ["WPSA_HUB_ALLOWED_HOSTS"] = CLOSED_HOST
     hub = embedded.prepare(Path(sys.argv[1]), sites={}, listen=f"127.0.0.1:{port}")
+    quick_hashing().enable()
     print(port, flush=True)
     threading.Thread(target=answer_calls, daemon=True).start()
     config = uvicorn.Config(

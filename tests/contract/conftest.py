@@ -86,8 +86,12 @@ def rows_of(listing: Any) -> list[dict[str, Any]]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
-        foreign = metafunc.config.getoption("--backend-url", default=None)
-        metafunc.parametrize("backend", ["foreign"] if foreign else SHAPES, indirect=True, scope="session")
+        which: tuple[str, ...] = SHAPES
+        if metafunc.config.getoption("--backend-url", default=None):
+            which = ("foreign",)
+        elif metafunc.config.getoption("--hub-database") != "sqlite":
+            which = SHAPES[:1]  # they know no database
+        metafunc.parametrize("backend", which, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

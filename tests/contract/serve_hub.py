@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import uvicorn
+from quick_hashing import quick_hashing
 
 from agent.hub import embedded
 
@@ -26,6 +27,7 @@ def main() -> None:
     address = f"127.0.0.1:{listener.getsockname()[1]}"
     more = {f"site-{number}": f"https://site-{number}.example" for number in range(int([*sys.argv, "0"][2]))}
     hub = embedded.prepare(Path(sys.argv[1]), sites={"contract": "https://contract.example", **more}, listen=address)
+    quick_hashing().enable()
     email, password = person()
     facts = {"url": f"http://{address}", "api_key": hub.api_key, "site_id": str(hub.site_ids["contract"])}
     print(json.dumps({**facts, "email": email, "password": password}), flush=True)

@@ -31,10 +31,9 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 def hub(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[embedded.Embedded]:
     directory = tmp_path_factory.mktemp("hub") / "state"
     prepared = embedded.prepare(directory, sites={"first": "https://first.example"}, listen="127.0.0.1:8765")
-    # A test's own password hashing is not under test; Argon2 takes 50 ms each time.
-    from django.test.utils import override_settings
+    from quick_hashing import quick_hashing
 
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    with quick_hashing():
         yield prepared
     from django.db import connection, connections
 
@@ -68,7 +67,7 @@ def closed_pages(hub: embedded.Embedded) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def only_sqlite(database: str) -> None:
     if database != "sqlite":
         pytest.skip("this is about SQLite's file")

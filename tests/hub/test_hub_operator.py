@@ -24,7 +24,7 @@ def wpsa(environment: dict[str, str], *words: str) -> subprocess.CompletedProces
 
 
 @pytest.fixture(scope="module")
-def own_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def own_hub(tmp_path_factory: pytest.TempPathFactory, only_sqlite: None) -> dict[str, str]:
     """The environment of a hub with one administrator."""
     folder = tmp_path_factory.mktemp("own")
     environment = {**clean_environment(folder), "WPSA_STATE_DIR": str(folder / "state")}

@@ -38,7 +38,7 @@ def test_a_hub_is_ready_whoever_asks(browser: Browser) -> None:
     assert "set-cookie" not in answer.headers
 
 
-def test_a_hub_is_ready_when_its_database_is_migrated_and_takes_writes(tmp_path: Path) -> None:
+def test_a_hub_is_ready_when_its_database_is_migrated_and_takes_writes(tmp_path: Path, only_sqlite: None) -> None:
     command = [sys.executable, "-c", HUB, str(Path(__file__).parent)]
 
     said = subprocess.run(command, env=clean_environment(tmp_path), capture_output=True, text=True)

@@ -9,6 +9,7 @@ import pytest
 from backend import StandIn
 from hostility import Hostility
 from journey import API_KEY, Wpsa
+from zygote import Zygote
 
 from agent.demo.sources import DEFAULT_RELEASE, SourceMissing, bring_wordpress, require_php
 from agent.demo.wordpress import WordPress
@@ -63,13 +64,13 @@ def truth(wordpress: WordPress) -> dict[str, Any]:
 
 
 @pytest.fixture
-def new_user(tmp_path: Path) -> Callable[..., Wpsa]:
+def new_user(tmp_path: Path, zygote: Zygote | None) -> Callable[..., Wpsa]:
     """A function: the command in a fresh home with nothing but the given settings."""
 
     def at_home(**settings: str) -> Wpsa:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
-        return Wpsa(home, **settings)
+        return Wpsa(home, zygote, **settings)
 
     return at_home
 

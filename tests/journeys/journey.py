@@ -1,4 +1,4 @@
-"""The installed command as a person runs it: a subprocess, with an environment of its own."""
+"""The command as a person runs it: a process, with an environment of its own."""
 
 import json
 import signal
@@ -9,16 +9,19 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from zygote import Child, Zygote
+
 WPSA = Path(sys.executable).with_name("wpsa")
 PATIENCE_SECONDS = 20.0
 API_KEY = "key-CANARY-4f/7+31&9c"
+Process = subprocess.Popen[bytes] | Child
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Done:
 class Daemon:
     """`wpsa run` while it runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stderr: Path) -> None:
+    def __init__(self, process: Process, stderr: Path) -> None:
         self.process = process
         self._stderr = stderr
 
@@ -87,16 +90,20 @@ class Daemon:
 
 
 class Wpsa:
-    """The command in one home folder; `settings` are WPSA_* variables without their prefix."""
+    """The command in one home folder; `settings` are WPSA_* variables without their prefix.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    zygote   what forks it; without one it is the installed file, with an interpreter that has imported nothing
+    """
+
+    def __init__(self, home: Path, zygote: Zygote | None, **settings: str) -> None:
         self.home = home
+        self.zygote = zygote
         self.state = home / ".local" / "state" / "wpsa"
         self.settings = settings
         self.more: dict[str, str] = {}
-        """Variables that are no settings of ours."""
+        """Variables that are no settings of ours; with them the command is the installed file."""
         self.within: list[str] = []
-        """A command that runs ours, in a world of its own."""
+        """A command that runs ours, in a world of its own: the installed file again."""
 
     def environment(self, **settings: str) -> dict[str, str]:
         """A new user's: nothing of the one who runs the tests."""
@@ -112,10 +119,14 @@ class Wpsa:
 
     def run(self, *arguments: str, **settings: str) -> Done:
         started = time.monotonic()
-        done = subprocess.run(
-            [*self.within, WPSA, *arguments], env=self.environment(**settings), cwd=self.home, stdin=subprocess.DEVNULL,
-            capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+        environment = self.environment(**settings)
+        if zygote := self._zygote_here:
+            done = zygote.run(*arguments, env=environment, cwd=self.home)
+        else:
+            done = subprocess.run(
+                [*self.within, WPSA, *arguments], env=environment, cwd=self.home, stdin=subprocess.DEVNULL,
+                capture_output=True, timeout=60, check=False,
+            )  # fmt: skip
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - started)
 
     @contextmanager
@@ -123,15 +134,26 @@ class Wpsa:
         """A command that goes on, such as `wpsa run`; killed at the end of the block if it still lives."""
         stderr = self.home / f"stderr-{time.monotonic_ns()}"
         with stderr.open("wb") as sink:
-            process = subprocess.Popen(
-                [*self.within, WPSA, *arguments], env=self.environment(**settings), cwd=self.home,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=sink,
-            )  # fmt: skip
+            process = self.begin(arguments, settings, stderr=sink.fileno())
         try:
             yield Daemon(process, stderr)
         finally:
             process.kill()
             process.wait()
+
+    def begin(self, arguments: Sequence[str], settings: Mapping[str, str], *, stderr: int) -> Process:
+        """A process that the caller ends."""
+        environment = self.environment(**settings)
+        if zygote := self._zygote_here:
+            return zygote.start(*arguments, env=environment, cwd=self.home, stderr=stderr)
+        return subprocess.Popen(
+            [*self.within, WPSA, *arguments], env=environment, cwd=self.home,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
+        )  # fmt: skip
+
+    @property
+    def _zygote_here(self) -> Zygote | None:
+        return None if self.within or self.more else self.zygote
 
     def files(self) -> dict[str, bytes]:
         """Everything the state keeps, and whatever else was left behind at home."""

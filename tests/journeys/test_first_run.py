@@ -5,11 +5,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from journey import Wpsa, free_port, page_at, wait_until
 
 from agent.demo.wordpress import WordPress
 
 PROMPT_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def zygote() -> None:
+    """Nothing is warm: what is run is the installed file."""
 
 
 def test_one_setting_is_enough_to_see_the_counts_of_a_site_on_the_page(

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from backend import StandIn
-from journey import PATIENCE_SECONDS, WPSA, Wpsa, wait_until
+from journey import PATIENCE_SECONDS, Wpsa, wait_until
 
 PROMPT_SECONDS = 2.0
 
@@ -53,10 +52,7 @@ def test_a_log_that_nobody_takes_stops_neither_the_work_nor_the_stop(
     wpsa: Wpsa, backend: StandIn, reader: object, level: str
 ) -> None:
     with reader() as log:  # type: ignore[operator]
-        daemon = subprocess.Popen(
-            [WPSA, "run"], env=wpsa.environment(LOG_LEVEL=level, OPS_LISTEN="off"), cwd=wpsa.home,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-        )  # fmt: skip
+        daemon = wpsa.begin(["run"], {"LOG_LEVEL": level, "OPS_LISTEN": "off"}, stderr=log)
         try:
             wait_until(lambda: backend.effects, "the structure")
             started = time.monotonic()
@@ -76,10 +72,12 @@ def test_a_single_pass_ends_with_its_own_code_whatever_becomes_of_its_log(
     wpsa: Wpsa, backend: StandIn, reader: object
 ) -> None:
     with reader() as log:  # type: ignore[operator]
-        done = subprocess.run(
-            [WPSA, "sync", "--json"], env=wpsa.environment(LOG_LEVEL="debug"), cwd=wpsa.home,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, timeout=60,
-        )  # fmt: skip
+        sync = wpsa.begin(["sync", "--json"], {"LOG_LEVEL": "debug"}, stderr=log)
+        try:
+            code = sync.wait(PATIENCE_SECONDS)
+        finally:
+            sync.kill()
+            sync.wait()
 
-    assert done.returncode == 0
+    assert code == 0
     assert backend.effects == 1

@@ -62,8 +62,9 @@ def test_a_second_agent_on_the_same_state_is_turned_away(waiting: Wpsa, hanging_
 
 
 @pytest.fixture
-def open_umask() -> Iterator[None]:
+def open_umask(waiting: Wpsa) -> Iterator[None]:
     """What is made without a mode of its own is everybody's."""
+    waiting.zygote = None  # it has the umask that it was begun with
     before = os.umask(0)
     yield
     os.umask(before)

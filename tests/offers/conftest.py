@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,24 +21,28 @@ from agent.redact import Redactor
 from agent.rounds import Rounds
 from agent.telemetry.observers import log_exchange
 
+MORE_SITES = 50
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[tuple[str, str, str]]]:
+    """One hub, and on it site after site that nothing has been pushed to: (url, API key, site id)."""
+    with served_hub(tmp_path_factory.mktemp("hub"), more_sites=MORE_SITES) as facts:
+        first = int(facts["site_id"])
+        yield ((facts["url"], facts["api_key"], str(first + number)) for number in range(MORE_SITES + 1))
+
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    """Fresh for each test."""
-    with serving(tmp_path / "hub") as served:
+def hub(places: Iterator[tuple[str, str, str]]) -> Iterator[Hub]:
+    """With a site of the test's own."""
+    with Hub(*next(places)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def one_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """The same for all tests of a module, for those that leave nothing open there."""
-    with serving(tmp_path_factory.mktemp("hub")) as served:
-        yield served
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Hub]:
-    with served_hub(folder) as facts, Hub(facts["url"], facts["api_key"], facts["site_id"]) as served:
+def one_hub(places: Iterator[tuple[str, str, str]]) -> Iterator[Hub]:
+    """With the same site for all tests of a module, for those that leave nothing open there."""
+    with Hub(*next(places)) as served:
         yield served
 
 

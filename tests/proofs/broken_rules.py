@@ -13,10 +13,6 @@ from agent.state.records import Delivery, Receipt
 from agent.state.store import FileStore
 
 
-def nothing() -> None:
-    """The product as it is."""
-
-
 def receipt_before_the_push() -> None:
     """The outbox forgets what it has not sent yet."""
     deliver = sync.deliver
@@ -95,7 +91,6 @@ def made_up(run: Any, structure: Any, *, at: Any) -> Any:
 
 
 BROKEN: dict[str, Callable[[], None]] = {
-    "": nothing,
     "receipt before the push": receipt_before_the_push,
     "one commit at the end": one_commit_at_the_end,
     "a new key for every try": a_new_key_for_every_try,

@@ -1,16 +1,17 @@
 """`wpsa` in a child of the zygote: run to its end, killed at a system call, or failed at one."""
 
-import json
+import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from typing import IO, Any
+from typing import IO
+
+from zygote import Child, Zygote
 
 STRACE = which("strace")
 
@@ -18,6 +19,7 @@ DISK = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "unlink", "renam
 """What changes a file, a folder or what of them is on the disk."""
 CALLS = (*DISK, "sendto")
 """Everything after which the world is another."""
+RULES = Path(__file__).with_name("broken_rules.py")
 
 
 @dataclass(frozen=True)
@@ -33,29 +35,6 @@ class Ended:
         return f"{self.code}: " + "\n".join(line for line in self.said.splitlines() if not line.startswith(" " * 9))[-2_000:]
 
 
-class Zygote:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def order(self, **order: Any) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-
-@contextmanager
-def zygote() -> Iterator[Zygote]:
-    here = Path(__file__)
-    with subprocess.Popen(
-        [sys.executable, here.with_name("zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Zygote(process)
-        assert process.stdin
-        process.stdin.close()
-
-
 @dataclass
 class Command:
     """`wpsa sync` of one home folder."""
@@ -66,33 +45,34 @@ class Command:
     arguments: tuple[str, ...] = ("sync", "--json")
     broken: str = ""
 
-    def fork(self) -> int:
-        order = {
-            "arguments": self.arguments, "environment": self.environment, "home": str(self.home),
-            "said": str(self.said), "broken": self.broken,
-        }  # fmt: skip
-        pid: int = self.zygote.order(fork=order)["pid"]
-        return pid
+    def start(self, *, held_by: int | None = None) -> Child:
+        with self.said.open("wb") as said:
+            return self.zygote.start(
+                *self.arguments, env=self.environment, cwd=self.home, stdout=said.fileno(), stderr=said.fileno(),
+                held_by=held_by, broken=(RULES, self.broken) if self.broken else None,
+            )  # fmt: skip
 
     @property
     def said(self) -> Path:
         return self.home / "said"
 
-    def ended(self, pid: int) -> Ended:
-        code = self.zygote.order(wait=pid)["code"]
-        return Ended(code, self.said.read_text())
+    def ended(self, child: Child) -> Ended:
+        return Ended(child.wait(), self.said.read_text())
 
     def run(self) -> Ended:
-        pid = self.fork()
-        self.zygote.order(go=pid)
-        return self.ended(pid)
+        return self.ended(self.start())
 
     def traced(self, *options: str) -> Ended:
         """Under strace, which holds the child from its first own line on."""
-        pid = self.fork()
-        with _strace(pid, *options):
-            self.zygote.order(go=pid)
-            return self.ended(pid)
+        reading, writing = os.pipe()
+        try:
+            child = self.start(held_by=reading)
+            with _strace(child.pid, *options):
+                os.write(writing, b"!")
+                return self.ended(child)
+        finally:
+            os.close(reading)
+            os.close(writing)
 
     def calls(self, *names: str, of: Sequence[Path] = ()) -> Counter[str]:
         """How often one whole run does each of these, or of CALLS.

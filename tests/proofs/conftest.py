@@ -1,4 +1,4 @@
-"""What the proofs share: one zygote a worker, a world of site, backend and agent, and the file of figures."""
+"""What the proofs share: a world of site, backend and agent, and the file of figures."""
 
 import json
 import os
@@ -12,10 +12,11 @@ from tempfile import mkdtemp
 
 import pytest
 from backend import StandIn
-from commands import STRACE, Command, Zygote, zygote
+from commands import STRACE, Command
 from figures import Proof
 from promises import NOT
 from world import API_KEY, MEMORY, World, growing_site, state_file
+from zygote import Zygote
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +55,8 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def commands() -> Iterator[Zygote]:
+def traceable() -> None:
+    """Lets a test run where one process may trace another."""
     if STRACE is None:
         if os.environ.get("WPSA_REQUIRE_WORDPRESS") == "1":
             pytest.fail("strace is missing: config/setup test installs it", pytrace=False)
@@ -62,12 +64,10 @@ def commands() -> Iterator[Zygote]:
     tried = subprocess.run([STRACE, "-qq", "-e", "trace=none", "true"], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"this machine lets nobody trace a process: {tried.stderr.strip()}")
-    with zygote() as opened:
-        yield opened
 
 
 @pytest.fixture
-def world(commands: Zygote, tmp_path: Path) -> Iterator[World]:
+def world(traceable: None, zygote: Zygote, tmp_path: Path) -> Iterator[World]:
     with ExitStack() as stack:
         site = stack.enter_context(growing_site())
         backend = stack.enter_context(StandIn(api_key=API_KEY))
@@ -79,4 +79,4 @@ def world(commands: Zygote, tmp_path: Path) -> Iterator[World]:
             "WPSA_BACKEND_URL": backend.url, "WPSA_BACKEND_API_KEY": API_KEY, "WPSA_BACKEND_SITE_ID": "42",
             "WPSA_STATE_DIR": str(state_file(home).parent),
         }  # fmt: skip
-        yield World(site, backend, Command(commands, home, environment), tmp_path / "beginning")
+        yield World(site, backend, Command(zygote, home, environment), tmp_path / "beginning")

@@ -15,11 +15,10 @@ LONGEST_SECONDS = 0.16
 
 def kill_at_random(world: World, chance: random.Random) -> bool:
     """Whether it was killed before its end."""
-    pid = world.command.fork()
-    world.command.zygote.order(go=pid)
+    child = world.command.start()
     time.sleep(chance.random() * LONGEST_SECONDS)
-    os.kill(pid, signal.SIGKILL)
-    return world.command.ended(pid).code == -signal.SIGKILL
+    os.kill(child.pid, signal.SIGKILL)
+    return world.command.ended(child).code == -signal.SIGKILL
 
 
 def kill_again_and_again(world: World, *, kills: int, seed: int) -> int:

@@ -4,8 +4,6 @@ import io
 import logging
 import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +16,8 @@ import pytest
 from canaries import Canary, a_canary, a_password, sung
 from doubles import Double, a_parrot, a_receiver, a_site, a_wreck, backend_of
 from hostility import Hostility
+from zygote import Zygote
 
-WPSA = Path(sys.executable).with_name("wpsa")
 PATIENCE_SECONDS = 30.0
 
 CANARIES: Mapping[str, Canary] = {
@@ -79,16 +77,14 @@ BY_LOGIN = '[backend]\nurl = "{}"\nemail = "bot@shop.example"\npassword_file = "
 class Stage:
     """One agent among its doubles, and all that it leaves behind."""
 
+    zygote: Zygote
     home: Path
     config: Path
     doubles: dict[str, Double]
     left: dict[str, bytes] = field(default_factory=dict)
 
     def run(self, *arguments: str) -> int:
-        done = subprocess.run(
-            [WPSA, "--config", self.config, *arguments], env=self.environment, cwd=self.home,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
-        )  # fmt: skip
+        done = self.zygote.run("--config", str(self.config), *arguments, env=self.environment, cwd=self.home)
         name = " ".join(arguments)
         self.left |= {f"stdout of {name}": done.stdout, f"stderr of {name}": done.stderr}
         return done.returncode
@@ -97,9 +93,9 @@ class Stage:
         """From start to stop; asked for its metrics and its page, and its files copied, while it runs."""
         log = self.home / "daemon.log"
         with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [WPSA, "--config", self.config, "run"], env=self.environment, cwd=self.home,
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+            process = self.zygote.start(
+                "--config", str(self.config), "run", env=self.environment, cwd=self.home,
+                stdout=sink.fileno(), stderr=sink.fileno(),
             )  # fmt: skip
         try:
             self._wait(lambda: until(log.read_text()) or process.poll() is not None)
@@ -144,7 +140,7 @@ def _got(url: str) -> bytes:
 
 
 @pytest.fixture
-def new_stage(tmp_path: Path, hostility: Hostility) -> Iterator[Callable[..., Stage]]:
+def new_stage(tmp_path: Path, zygote: Zygote, hostility: Hostility) -> Iterator[Callable[..., Stage]]:
     """A function: an agent with all secrets in their places, among these doubles."""
     with ExitStack() as stack:
 
@@ -166,7 +162,7 @@ def new_stage(tmp_path: Path, hostility: Hostility) -> Iterator[Callable[..., St
                 home=home, secrets=secrets, backend=section, site=doubles["site"].url, format=format,
                 first_id='site_id = "42"' if backend else "", second_id='site_id = "43"' if backend else "",
             ))  # fmt: skip
-            return Stage(home, config, doubles)
+            return Stage(zygote, home, config, doubles)
 
         yield staged
 

@@ -9,8 +9,20 @@ from pathlib import Path
 import postgresql
 import pytest
 from fleets import Machines, NewFleet, World, a_world
+from zygote import Zygote, a_zygote
 
 _numbers = count()
+ON_THE_WAY = (
+    "agent.workers.worker", "agent.state.fleet_store", "agent.ops.endpoint", "procrastinate", "psycopg_pool",
+    "zoneinfo._zoneinfo",
+)  # fmt: skip
+"""What a worker imports when it needs it, besides what every command does."""
+
+
+@pytest.fixture(scope="session")
+def fleet_zygote() -> Iterator[Zygote]:
+    with a_zygote(*ON_THE_WAY) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +41,13 @@ def state_url(server_url: str) -> str:
 
 
 @pytest.fixture
-def new_fleet(state_url: str, tmp_path: Path) -> Iterator[NewFleet]:
+def new_fleet(state_url: str, tmp_path: Path, fleet_zygote: Zygote) -> Iterator[NewFleet]:
     """A function: so many sites that a fleet knows, of a world that answers after so many seconds."""
     with ExitStack() as stack:
 
         def begin(sites: int, *, seconds: float = 0.0, **settings: str) -> Machines:
             world: World = stack.enter_context(a_world(seconds=seconds))
-            machines = Machines(tmp_path, state_url, world, settings)
+            machines = Machines(tmp_path, state_url, world, settings, fleet_zygote)
             stack.callback(machines.stop)
             done = machines.wpsa("fleet", "import", "-", "--format", "csv", stdin=world.sites_csv(sites))
             assert done.returncode == 0, done.stderr

@@ -14,12 +14,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from zygote import Child, Zygote
+
 from agent.clock import SYSTEM
 from agent.state.fleet_store import FleetStore
 from agent.state.sites import Census, Sites, WorkerRow
 
 HERE = Path(__file__).parent
 WPSA = Path(sys.executable).with_name("wpsa")
+RULES = HERE / "broken_rules_of_fleets.py"
+Process = subprocess.Popen[bytes] | Child
 
 
 @dataclass
@@ -65,7 +69,9 @@ class Machines:
     state_url: str
     world: World
     settings: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    zygote: Zygote | None = None
+    """What forks the command; without one it is the installed file."""
+    started: list[Process] = field(default_factory=list)
 
     def environ(self, name: str) -> dict[str, str]:
         home = self.folder / name
@@ -84,8 +90,11 @@ class Machines:
         } | self.settings  # fmt: skip
 
     def wpsa(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [WPSA, *arguments]
-        return subprocess.run(command, env=self.environ("operator"), input=stdin, capture_output=True, text=True)
+        environ = self.environ("operator")
+        if self.zygote is None:
+            return subprocess.run([WPSA, *arguments], env=environ, input=stdin, capture_output=True, text=True)
+        done = self.zygote.run(*arguments, env=environ, cwd=self.folder, given=stdin.encode())
+        return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def status(self) -> dict[str, Any]:
         done = self.wpsa("fleet", "status", "--json")
@@ -116,15 +125,27 @@ class Machines:
         with self.state() as store:
             return Sites(store).workers()
 
-    def start_worker(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        name = f"machine-{len(self.started)}"
+    def start_worker(self, *, prefix: tuple[str, ...] = (), broken: str = "") -> Process:
+        """On a machine of its own.
+
+        prefix   a command that runs ours, in a world of its own
+        broken   the rule that it breaks (broken_rules_of_fleets.py)
+        """
+        name, words = f"machine-{len(self.started)}", ("fleet", "worker")
+        process: Process
         with (self.folder / f"{name}.log").open("ab") as log:
-            command = [*prefix, WPSA, *(arguments or ("fleet", "worker"))]
-            process = subprocess.Popen(command, env=self.environ(name), stdout=log, stderr=log)
+            if self.zygote is None or prefix:
+                assert not broken
+                process = subprocess.Popen([*prefix, WPSA, *words], env=self.environ(name), stdout=log, stderr=log)
+            else:
+                process = self.zygote.start(
+                    *words, env=self.environ(name), cwd=self.folder, stdout=log.fileno(), stderr=log.fileno(),
+                    broken=(RULES, broken) if broken else None,
+                )  # fmt: skip
         self.started.append(process)
         return process
 
-    def log_of(self, process: subprocess.Popen[bytes]) -> str:
+    def log_of(self, process: Process) -> str:
         return (self.folder / f"machine-{self.started.index(process)}.log").read_text()
 
     def stop(self) -> None:
@@ -141,56 +162,6 @@ class Machines:
 
 NewFleet = Callable[..., Machines]
 """So many sites that a fleet knows, of a world that answers after so many seconds."""
-
-
-class Zygote:
-    """Forks workers of these machines; see fleet_zygote.py."""
-
-    def __init__(self, machines: Machines, process: subprocess.Popen[str]) -> None:
-        self._machines, self._process = machines, process
-        self.workers: dict[int, Path] = {}
-        """Those that live, with their logs."""
-        self.logs: list[Path] = []
-
-    def start_worker(self, *, broken: str = "") -> int:
-        number = len(self.logs)
-        name = f"forked-{number}"
-        log = self._machines.folder / f"{name}.log"
-        environment = self._machines.environ(name)
-        order = {"environment": environment, "home": environment["HOME"], "log": str(log), "broken": broken}
-        pid = int(self._order(fork=order)["pid"])
-        self.workers[pid] = log
-        self.logs.append(log)
-        return pid
-
-    def end(self, pid: int, number: signal.Signals) -> int:
-        """The code of the exit, or the negative number of the signal."""
-        os.kill(pid, number)
-        del self.workers[pid]
-        return int(self._order(wait=pid)["code"])
-
-    def _order(self, **order: Any) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-
-@contextmanager
-def a_zygote(machines: Machines) -> Iterator[Zygote]:
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, HERE / "fleet_zygote.py"], stdin=pipe, stdout=pipe, text=True)
-    assert process.stdin and process.stdout
-    zygote = Zygote(machines, process)
-    try:
-        yield zygote
-    finally:
-        for pid in list(zygote.workers):
-            zygote.end(pid, signal.SIGKILL)
-        process.stdin.close()
-        process.stdout.close()
-        process.wait()
 
 
 def until(holds: Callable[[], bool], *, seconds: float, what: str = "it") -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import postgresql
 import pytest
-from fleets import Machines, NewFleet, Zygote, a_world, a_zygote, until
+from fleets import Machines, NewFleet, a_world, until
 from networks import BACKEND, DATABASE, SITES_NETWORK, a_network
 
 from agent.clock import SYSTEM
@@ -59,21 +59,20 @@ def assert_all_is_well(machines: Machines, sites: int) -> None:
     assert backend_says(machines) == RIGHT
 
 
-def killed_again_and_again(
-    machines: Machines, zygote: Zygote, *, kills: int, sites: int, seed: int, broken: str = ""
-) -> None:
+def killed_again_and_again(machines: Machines, *, kills: int, sites: int, seed: int, broken: str = "") -> None:
     """Four workers at a time, one of which is killed after every few sites that reached the backend."""
     chance = random.Random(seed)  # noqa: S311 - no secret
-    for _ in range(4):
-        zygote.start_worker(broken=broken)
+    living = [machines.start_worker(broken=broken) for _ in range(4)]
     for number in range(kills):
         goal = sites * number // kills
         end = time.monotonic() + chance.uniform(0.2, 2.0)
         while machines.world.told()["sites"] < goal and time.monotonic() < end + TAKEN_OVER_SECONDS:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.05))
-        assert zygote.end(chance.choice(list(zygote.workers)), signal.SIGKILL) == -signal.SIGKILL
-        zygote.start_worker(broken=broken)
+        killed = living.pop(chance.randrange(len(living)))
+        killed.kill()
+        assert killed.wait() == -signal.SIGKILL
+        living.append(machines.start_worker(broken=broken))
 
 
 @pytest.mark.nightly
@@ -82,12 +81,11 @@ def test_two_hundred_kills_leave_no_site_out_and_do_none_twice(new_fleet: NewFle
     sites = 2_000
     machines = new_fleet(sites, WPSA_READING_SITES_AT_ONCE="8")
     machines.world.told("slow-pushes", 0.05)
-    with a_zygote(machines) as zygote:
-        killed_again_and_again(machines, zygote, kills=200, sites=sites, seed=7)
-        until(lambda: is_settled(machines, sites), seconds=TAKEN_OVER_SECONDS, what="a settled fleet")
-        assert_all_is_well(machines, sites)
-        repeated = sum(len(its) > 1 for its in machines.world.told("pushes").values())
-        print(f"200 kills, {sites} sites: {repeated} pushed more than once, all under one key")
+    killed_again_and_again(machines, kills=200, sites=sites, seed=7)
+    until(lambda: is_settled(machines, sites), seconds=TAKEN_OVER_SECONDS, what="a settled fleet")
+    assert_all_is_well(machines, sites)
+    repeated = sum(len(its) > 1 for its in machines.world.told("pushes").values())
+    print(f"200 kills, {sites} sites: {repeated} pushed more than once, all under one key")
 
 
 @pytest.mark.nightly
@@ -100,11 +98,10 @@ def test_kills_are_noticed_where_a_rule_is_broken(new_fleet: NewFleet, broken: s
     sites = 80
     machines = new_fleet(sites, WPSA_READING_SITES_AT_ONCE="8")
     machines.world.told("slow-pushes", 0.3)
-    with a_zygote(machines) as zygote:
-        killed_again_and_again(machines, zygote, kills=kills, sites=sites, seed=7, broken=broken)
-        with pytest.raises(AssertionError, match=seen):
-            until(lambda: is_settled(machines, sites), seconds=TAKEN_OVER_SECONDS, what="a settled fleet")
-            assert_all_is_well(machines, sites)
+    killed_again_and_again(machines, kills=kills, sites=sites, seed=7, broken=broken)
+    with pytest.raises(AssertionError, match=seen):
+        until(lambda: is_settled(machines, sites), seconds=TAKEN_OVER_SECONDS, what="a settled fleet")
+        assert_all_is_well(machines, sites)
 
 
 # --- doubled, stopped ---------------------------------------------------------------------------
@@ -151,26 +148,23 @@ def test_who_was_stopped_in_the_middle_of_a_reading_writes_and_sends_nothing_whe
     machines = new_fleet(1)
     address = machines.world.address_of(0)
     machines.world.told("hang", [address])
-    with a_zygote(machines) as zygote:
-        for _ in range(2):
-            zygote.start_worker(broken=broken)
-        until(lambda: machines.census().running == 1, seconds=60, what="a reading")
-        [reading] = [row.name for row in machines.workers() if row.sites]
-        stopped = int(reading.rpartition(":")[2])
-        os.kill(stopped, signal.SIGSTOP)
-        machines.let_lives_run_out()
-        machines.world.told("hang", [])
-        until(lambda: is_settled(machines, 1), seconds=60, what="a settled fleet")
+    workers = {worker.pid: worker for worker in (machines.start_worker(broken=broken) for _ in range(2))}
+    until(lambda: machines.census().running == 1, seconds=60, what="a reading")
+    [reading] = [row.name for row in machines.workers() if row.sites]
+    stopped = int(reading.rpartition(":")[2])
+    os.kill(stopped, signal.SIGSTOP)
+    machines.let_lives_run_out()
+    machines.world.told("hang", [])
+    until(lambda: is_settled(machines, 1), seconds=60, what="a settled fleet")
 
-        os.kill(stopped, signal.SIGCONT)
+    os.kill(stopped, signal.SIGCONT)
 
-        if broken:
-            until(lambda: backend_says(machines)["under several keys"] == ["0"], seconds=60, what="a second document")
-        else:
-            log = zygote.workers[stopped]
-            until(lambda: "state_claim_lost" in log.read_text(), seconds=60, what="a refused write")
-            until(lambda: is_settled(machines, 1), seconds=30, what="a settled fleet")
-            assert_all_is_well(machines, 1)
+    if broken:
+        until(lambda: backend_says(machines)["under several keys"] == ["0"], seconds=60, what="a second document")
+    else:
+        until(lambda: "state_claim_lost" in machines.log_of(workers[stopped]), seconds=60, what="a refused write")
+        until(lambda: is_settled(machines, 1), seconds=30, what="a settled fleet")
+        assert_all_is_well(machines, 1)
 
 
 REFUSE_ONCE = (
