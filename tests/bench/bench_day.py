@@ -94,7 +94,7 @@ class Reader:
     """A second for an ordinary site, and whatever its kind says for a hostile one."""
 
     def __init__(self, hostile: dict[str, str], seed: int) -> None:
-        self._hostile, self._random = hostile, Random(seed)  # noqa: S311 - chance, and no secret
+        self._hostile, self._random = hostile, Random(seed)
 
     async def read(self, site: Site, **_: Any) -> Answers:
         match self._hostile.get(site.name):
@@ -119,7 +119,7 @@ def name_of(number: int) -> str:
 def simulate(sites: int, *, seed: int, hostile_share: float = HOSTILE_SHARE) -> Day:
     """A day of so many sites, all of which were delivered the day before."""
     names = [name_of(number) for number in range(sites)]
-    chosen = Random(seed).sample(names, round(sites * hostile_share))  # noqa: S311 - likewise
+    chosen = Random(seed).sample(names, round(sites * hostile_share))
     day = Day(sites, {name: KINDS[number % len(KINDS)] for number, name in enumerate(chosen)})
     real, cpu = time.perf_counter(), time.process_time()
     with memory_folder() as folder:
@@ -158,7 +158,7 @@ async def _live_through(day: Day, names: Sequence[str], ledger: Ledger, seed: in
                 reader=Reader(day.hostile, seed),
                 backend=FakeBackend(),
                 state=ledger,
-                clock=Clock(now, loop.time, asyncio.sleep, Random(seed).random),  # noqa: S311 - likewise
+                clock=Clock(now, loop.time, asyncio.sleep, Random(seed).random),
                 choices_for=lambda _: Choices(),
             ),
             ledger=ledger,

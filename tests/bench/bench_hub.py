@@ -69,7 +69,7 @@ def fill(sites: int, days: int = DAYS) -> tuple[str, list[int], str]:
     from agent.hub.integrations.models import ApiKey, Content, Site, SiteIntegration, User
 
     owner = User.objects.create_user("owner@example.com", None)
-    now, random_age = datetime.now(UTC), random.Random(1)  # noqa: S311 - the same sites every time
+    now, random_age = datetime.now(UTC), random.Random(1)
     Site.objects.bulk_create(
         [
             Site(owner=owner, name=f"Shop {n}", sort_name=f"shop {n}", url=f"https://shop{n}.example")
@@ -181,7 +181,7 @@ class Wire:
 class Bench:
     def __init__(self, port: int, key: str, ids: list[int]) -> None:
         self.port, self.key, self.ids = port, key, ids
-        self.random = random.Random(2)  # noqa: S311 - the same sites every time
+        self.random = random.Random(2)
         self.number = 0
         # Written beforehand: the client shares its cores with what it measures.
         self.bodies = [json.dumps(a_document(1_000 + number)).encode() for number in range(199)]

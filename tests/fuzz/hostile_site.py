@@ -74,7 +74,7 @@ class HostileTransport:
     """Answers like `FakeWordPress`, with mistakes; and notes whoever else would have been asked."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311  # to be repeated, not to be secret
+        self._random = random.Random(seed)
         self._accepts_header, self._gullible = self._random.random() < 0.5, self._random.random() < 0.5
         # From nearly healthy to wholly mad.
         self._madness = self._random.choice((0.05, 0.2, 0.5, 1.0))

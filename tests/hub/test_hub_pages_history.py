@@ -42,7 +42,7 @@ def test_a_course_begins_with_what_it_was_and_holds_each_change_once(hub: object
 def test_a_line_stays_within_its_picture_and_its_axis_is_in_round_numbers() -> None:
     from agent.hub.integrations.pages.chart import HEIGHT, WIDTH, draw
 
-    dice = random.Random(5)  # noqa: S311 - the same numbers at every run
+    dice = random.Random(5)
     for _ in range(2_000):
         days = sorted(dice.uniform(0, 30) for _ in range(dice.randrange(1, 20)))
         steps = [(NOON + timedelta(days=day), dice.randrange(10 ** dice.randrange(1, 13))) for day in days]

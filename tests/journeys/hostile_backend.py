@@ -53,7 +53,7 @@ class HostileStandIn(StandIn):
         """For this request, and the same one in every run of this seed."""
         with self._lock:
             self._asked[what] += 1
-            return random.Random(f"{self.seed} {what} {self._asked[what]}")  # noqa: S311
+            return random.Random(f"{self.seed} {what} {self._asked[what]}")
 
     def mood(self, what: str, *, keeps: bool, tokened: bool) -> str:
         chance = self.chance(what)

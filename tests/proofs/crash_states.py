@@ -113,7 +113,7 @@ class _File:
 
 def crash_states(steps: list[Step], *, tries: int, seed: int) -> Iterator[tuple[Disk, list[str]]]:
     """(a disk that may be found, the promises given before) for cuts all along the record."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     files: dict[str, _File] = {}
     promises: list[str] = []
     for step in steps:

@@ -70,7 +70,7 @@ def check_errors(world: World, kinds: dict[str, tuple[str, ...]], *, of: list[Pa
     """How many calls were failed."""
     world.begin()
     counts = world.command.calls(*kinds, of=of)
-    chance = random.Random(4)  # noqa: S311
+    chance = random.Random(4)
     tried = 0
     for call, errors in kinds.items():
         assert counts[call], f"no sync does {call}"

@@ -89,7 +89,7 @@ async def check_damage(folder: Path, file: str, *, times: int, enqueued: set[Sen
         tried = folder / "tried"
         shutil.rmtree(tried, ignore_errors=True)
         shutil.copytree(folder / "state", tried)
-        (tried / file).write_bytes(damaged(original, random.Random(f"{file}{seed}")))  # noqa: S311
+        (tried / file).write_bytes(damaged(original, random.Random(f"{file}{seed}")))
         pushes: list[Sent] = []
         try:
             pushes = await pushed_from(tried)

@@ -133,7 +133,7 @@ def shuffled(value: Any, chance: Random) -> Any:
 def check_digests(seeds: range) -> int:
     number = 0
     for seed in seeds:
-        chance = Random(seed)  # noqa: S311
+        chance = Random(seed)
         meaning = a_meaning(chance)
         first = digest(said(meaning, chance))
         for _ in range(SHUFFLES):
@@ -172,7 +172,7 @@ def test_a_digest_of_more_than_the_meaning_is_noticed(proof: Proof, monkeypatch:
 
 
 async def days_of_sameness(folder: Path, cycles: int) -> None:
-    meaning, chance, clock, backend = a_meaning(Random(16)), Random(17), ManualClock(), FakeBackend()  # noqa: S311
+    meaning, chance, clock, backend = a_meaning(Random(16)), Random(17), ManualClock(), FakeBackend()
     ledger = Ledger(open_store(folder), Redactor())
     digests = set()
     try:

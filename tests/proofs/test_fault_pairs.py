@@ -124,7 +124,7 @@ async def test_two_faults_in_a_row_come_to_what_is_declared_and_one_look_heals_b
     every = [(first, second) for first in PUSHES for second in PUSHES]
     assert len(every) >= 2_500
 
-    pairs = every if size == "all" else random.Random(5).sample(every, SAMPLE)  # noqa: S311
+    pairs = every if size == "all" else random.Random(5).sample(every, SAMPLE)
     await check_pairs(pairs, memory)
 
     proof("D5 P2", "two faults of a push in a row", f"{len(pairs):,} of {len(every):,} pairs", "as declared; one look heals")

@@ -158,7 +158,7 @@ async def each_for_itself(rounds: Rounds, agent: Agent, site: str) -> None:
 async def check_histories(folder: Path, seeds: range, *, ask: Any = one_at_a_time) -> int:
     pushes = 0
     for seed in seeds:
-        chance, clock = Random(seed), ManualClock()  # noqa: S311
+        chance, clock = Random(seed), ManualClock()
         clock.chance = chance.random()
         ledger = Ledger(open_store(folder / "state"), Redactor())
         reader = FakeReader(dict.fromkeys(SITES, answers()))

@@ -29,7 +29,7 @@ def sample(every: list[Point]) -> list[Point]:
     """The same ones at every run."""
     turning = [point for point in every if point[0] in TURNING_POINTS]
     others = [point for point in every if point[0] not in TURNING_POINTS]
-    chosen = random.Random(1).sample(others, min(len(others), max(0, SAMPLE - len(turning))))  # noqa: S311
+    chosen = random.Random(1).sample(others, min(len(others), max(0, SAMPLE - len(turning))))
     return [*turning, *chosen]
 
 

@@ -23,7 +23,7 @@ def kill_at_random(world: World, chance: random.Random) -> bool:
 
 def kill_again_and_again(world: World, *, kills: int, seed: int) -> int:
     """Structure after structure, with one to three kills each; how many hit."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     hit = tried = 0
     while hit < kills:
         world.site.books = 1 + tried % 10_000

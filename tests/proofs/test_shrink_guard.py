@@ -129,7 +129,7 @@ async def check_histories(folder: Path, number: int) -> None:
     for ledger, seeds in ledgers(folder, number):
         for seed in seeds:
             try:
-                await History(Random(seed), f"site-{seed}", ledger).live()  # noqa: S311
+                await History(Random(seed), f"site-{seed}", ledger).live()
             except AssertionError as error:
                 raise AssertionError(f"history {seed}: {error}") from error
 

@@ -183,7 +183,7 @@ async def live(cycles: int, folder: Path, *, kept: list[bytes] | None = None) ->
     configure(level="info", format="json", redactor=Redactor(), stream=Nobody())
     loop, begin, held = asyncio.get_running_loop(), asyncio.get_running_loop().time(), Held()
     now = lambda: datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=loop.time() - begin)  # noqa: E731
-    clock, metrics = Clock(now, loop.time, asyncio.sleep, Random(1).random), Metrics(now=now)  # noqa: S311 - no secret
+    clock, metrics = Clock(now, loop.time, asyncio.sleep, Random(1).random), Metrics(now=now)
     async with served(Neighbour([b""])) as neighbour:
         loaded = settings_for(neighbour, folder)
         async with at_work(loaded, metrics, clock) as (rounds, moves):

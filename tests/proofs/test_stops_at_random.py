@@ -53,7 +53,7 @@ def check_nothing_lost(world: World) -> None:
 
 
 def stop_again_and_again(world: World, *, stops: int, seed: int) -> list[float]:
-    chance, took = random.Random(seed), list[float]()  # noqa: S311
+    chance, took = random.Random(seed), list[float]()
     for number in range(stops):
         world.begin()
         world.site.books = 1 + number

@@ -54,7 +54,7 @@ class Reader:
     """Takes about a second of virtual time for an ordinary site; a hostile one never answers before its deadline."""
 
     def __init__(self, *, seed: int, hostile: Iterable[str] = (), usual_seconds: float = 1.0) -> None:
-        self.hostile, self.usual_seconds, self._random = set(hostile), usual_seconds, Random(seed)  # noqa: S311
+        self.hostile, self.usual_seconds, self._random = set(hostile), usual_seconds, Random(seed)
         self.reading: set[str] = set()
         self.most = 0
 
@@ -76,7 +76,7 @@ def ports(reader: Reader) -> Ports:
     loop = asyncio.get_running_loop()
     begin = loop.time()
     now = lambda: datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=loop.time() - begin)  # noqa: E731
-    clock = Clock(now, loop.time, asyncio.sleep, Random(1).random)  # noqa: S311
+    clock = Clock(now, loop.time, asyncio.sleep, Random(1).random)
     return Ports(reader, FakeBackend(), Forgetful(), clock, choices_for=lambda _: Choices())  # type: ignore[arg-type]
 
 
@@ -118,7 +118,7 @@ def p99(values: Iterable[float]) -> float:
 async def test_hostile_sites_delay_no_other_by_a_tenth(seed: int, doubtful: bool) -> None:
     """A thousand sites due at one moment, one in twenty of which hangs until its deadline."""
     names = [f"site-{number}" for number in range(1000)]
-    hostile = set(Random(seed).sample(names, 50))  # noqa: S311
+    hostile = set(Random(seed).sample(names, 50))
     # The same ordinary sites in both runs: what the others add is what is measured.
     ordinary = [name for name in names if name not in hostile]
 

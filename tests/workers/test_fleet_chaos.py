@@ -61,7 +61,7 @@ def assert_all_is_well(machines: Machines, sites: int) -> None:
 
 def killed_again_and_again(machines: Machines, *, kills: int, sites: int, seed: int, broken: str = "") -> None:
     """Four workers at a time, one of which is killed after every few sites that reached the backend."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     living = [machines.start_worker(broken=broken) for _ in range(4)]
     for number in range(kills):
         goal = sites * number // kills

@@ -62,7 +62,7 @@ class Days:
 
     def pass_until(self, end: datetime, now: datetime, *, away: tuple[datetime, datetime] | None = None) -> datetime:
         """away   between these two the database was not there, nor anybody's work"""
-        chance = Random(7)  # noqa: S311 - no secret
+        chance = Random(7)
         while now < end:
             if not (away and away[0] <= now < away[1]):
                 self._look(now)
