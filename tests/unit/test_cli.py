@@ -1,5 +1,6 @@
 """The command: one call a verb, one document with --json, and a code that scripts can trust."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def wpsa(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         with pytest.raises(SystemExit) as ended:
             main()
             sys.exit(0)
+        gc.enable()
         code = ended.value.code
         assert isinstance(code, int)
         return (code, *capsys.readouterr())
