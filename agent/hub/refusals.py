@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from agent.hub.problems import MEDIA_TYPE, problem
@@ -34,7 +35,9 @@ def answer_exception(exception: Exception, context: dict[str, Any]) -> Response 
     if response is None:
         return None
     if isinstance(exception, ValidationError):
-        response.data = problem(response.status_code, "The request has invalid fields.", errors=response.data)
+        # A body that is no object at all has a list of errors and no fields.
+        errors = response.data if isinstance(response.data, dict) else {api_settings.NON_FIELD_ERRORS_KEY: response.data}
+        response.data = problem(response.status_code, "The request has invalid fields.", errors=errors)
     else:
         response.data = problem(response.status_code, _sentence(response.data))
     response.content_type = MEDIA_TYPE

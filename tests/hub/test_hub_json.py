@@ -42,6 +42,7 @@ def post(browser: Browser, tenant: Tenant, body: object, media_type: str = "appl
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == answer.status_code
+        assert isinstance(answer.json().get("errors", {}), dict)
     return answer.status_code
 
 
