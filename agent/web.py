@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -71,6 +72,14 @@ class Protocol(H11Protocol):
             self._patience = None
 
 
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """What the end cuts short is no error of the application, as uvicorn has it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_no_stop)
+
+
 class _Server(uvicorn.Server):
     """Leaves the signals to the daemon: uvicorn would take SIGTERM and raise it again when it is done."""
 
@@ -120,8 +129,10 @@ async def serve(
         done, _ = await asyncio.wait({serving}, timeout=stop_seconds)
         if not done:
             server.force_exit = True
-            serving.cancel()
-            await asyncio.wait({serving})
+            unanswered = {serving, *server.server_state.tasks}
+            for one in unanswered:
+                one.cancel()
+            await asyncio.wait(unanswered)
 
 
 def _reachable(host: str, port: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes import VIRTUAL_TIME
+from fakes import VIRTUAL_TIME, Logs
 
 from agent.errors import ConfigError
 from agent.web import serve
@@ -32,6 +32,24 @@ async def test_an_application_is_served_within_the_block_on_a_free_port() -> Non
     assert (said.text, "server" in said.headers) == ("hello", False)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=1)
+
+
+async def test_what_is_not_answered_by_the_end_is_cut_short_and_no_error(logs: Logs) -> None:
+    begun = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    async with serve(slow, listen="127.0.0.1:0", option="X", stop_seconds=0.01) as url:
+        client = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        client[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await begun.wait()
+
+    assert asyncio.all_tasks() == before
+    assert [line for line in logs.lines if line["level"] != "info"] == []
+    await closed(*client)
 
 
 async def test_the_other_family_works_too() -> None:
