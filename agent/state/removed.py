@@ -9,7 +9,7 @@ KEPT_FOR = timedelta(days=30)
 LOOKED_EVERY = timedelta(days=1)
 
 _TABLES = ("outbox", "recheck", "structure", "last_count", "run", "slot")
-"""Those with rows of a site; the slot last, by which the others are found after a crash."""
+"""Those with rows of a site."""
 
 
 class Removed:
